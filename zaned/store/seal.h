@@ -1,0 +1,23 @@
+/* Encryption at rest (libsodium secretbox) of values such as environment variables. The text form is
+ * base64(nonce || box); key_id names the key, so that keys can be rotated. */
+#ifndef ZN_STORE_SEAL_H
+#define ZN_STORE_SEAL_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+struct zn_sealer; /* holds the key; read-only after creation, so all threads may share it */
+
+/* secret = content of the secret file encryption_key (any text of at least 32 characters; the key is
+ * its BLAKE2b hash). Owner: the caller. */
+int zn_sealer_new(const char *secret, struct zn_sealer **ret, struct zn_err *err);
+void zn_sealer_free(struct zn_sealer *s); /* wipes the key; NULL is fine */
+const char *zn_sealer_key_id(const struct zn_sealer *s);
+
+/* Results live in the arena. zn_unseal: ZN_INVALID if the key differs or the text was changed. */
+int zn_seal(const struct zn_sealer *s, struct zn_arena *a, const char *plain, const char **ret,
+            struct zn_err *err);
+int zn_unseal(const struct zn_sealer *s, struct zn_arena *a, const char *key_id,
+              const char *sealed, const char **ret, struct zn_err *err);
+
+#endif
