@@ -1,0 +1,102 @@
+# Every entry point of the project. `make` alone lists them.
+SHELL := /bin/sh
+CC ?= gcc
+B ?= build
+Q := $(if $(V),,@printf '  %s\n' $@;)
+-include image/versions.mk
+
+WARN := -Wall -Wextra -Wshadow -Wcast-qual -Wformat=2 -Wvla -Wstrict-prototypes \
+        -Wmissing-prototypes -Wimplicit-fallthrough $(if $(CI),-Werror)
+OPT ?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HARDEN := -fPIE
+CFLAGS += -std=gnu11 -D_GNU_SOURCE $(OPT) $(HARDEN) $(WARN) -I. -I$(B)/gen
+LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+
+pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
+MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+ZANED_PKGS := libmicrohttpd libpq hiredis jansson libsodium libnghttp2 libprotobuf-c $(MSGPACK)
+SUP_PKGS := jansson libsodium
+CFLAGS += $(call pkg,--cflags,libpq $(MSGPACK))
+
+src = $(sort $(wildcard $(1)))
+BASE_SRC := $(call src,base/*.c)
+PROTO := $(call src,zaned/temporal/proto/*.proto)
+GEN_C := $(PROTO:zaned/temporal/proto/%.proto=$(B)/gen/%.pb-c.c)
+GEN_H := $(GEN_C:.c=.h)
+ZANED_LIB_SRC := $(filter-out zaned/main.c,$(call src,zaned/*.c zaned/*/*.c))
+CLI_SRC := $(call src,supervisor/zane.c supervisor/cli_*.c)
+SUP_MAIN := $(wildcard supervisor/main.c)
+SUP_LIB_SRC := $(filter-out $(CLI_SRC) $(SUP_MAIN),$(call src,supervisor/*.c))
+
+o = $(patsubst %.c,$(B)/%.o,$(1))
+BASE_O := $(call o,$(BASE_SRC))
+ZANED_O := $(call o,$(ZANED_LIB_SRC)) $(GEN_C:.c=.o)
+SUP_O := $(call o,$(SUP_LIB_SRC))
+
+help: ## this list
+	@printf 'usage: make TARGET\n\n'
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+all: $(if $(wildcard zaned/main.c),zaned) $(if $(wildcard supervisor/main.c),supervisor) ## compile zaned, zane-supervisor and zane into build/
+zaned: $(B)/zaned
+supervisor: $(B)/zane-supervisor $(B)/zane
+
+deps: ## install the Debian packages that building and testing need
+	@ci/apt-deps ci/packages.txt
+
+images: all ## build the component images (cached by recipe hash)
+	image/build --all --out $(B)/images
+
+
+
+
+clean: ## remove build output
+	rm -rf $(B)
+
+check: ## set up and run every test; ends with "N passed, N failed"
+	@ci/check
+
+lint: ## include layers, banned names, shell scripts, spelling
+	@ci/lint
+
+unit: $(patsubst tests/unit/%.c,$(B)/unit/%,$(call src,tests/unit/*/test_*.c)) ## build the unit tests
+fuzz: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(call src,tests/fuzz/fuzz_*.c)) ## build the fuzz targets
+asan: ## unit tests under clang with address and undefined-behaviour sanitizers
+	+$(MAKE) CC=clang B=$(B)/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" HARDEN= LDFLAGS="-fsanitize=address,undefined" unit
+
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: zaned/temporal/proto/%.proto
+	@mkdir -p $(@D)
+	$(Q)protoc-c --proto_path=$(dir $<) --c_out=$(B)/gen $<
+
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(Q)$(CC) $(filter-out -W%,$(CFLAGS)) -w -MMD -MP -c $< -o $@
+
+$(B)/%.o: %.c | $(GEN_H)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/zaned: $(B)/zaned/main.o $(ZANED_O) $(BASE_O)
+	$(Q)$(CC) $(LDFLAGS) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
+
+$(B)/zane-supervisor: $(call o,$(SUP_MAIN)) $(SUP_O) $(BASE_O)
+	$(Q)$(CC) $(LDFLAGS) $^ $(call pkg,--libs,$(SUP_PKGS)) -o $@
+
+$(B)/zane: $(call o,$(CLI_SRC)) $(SUP_O) $(BASE_O)
+	$(Q)$(CC) $(LDFLAGS) $^ $(call pkg,--libs,$(SUP_PKGS)) -o $@
+
+# A unit test binary links the whole layer below it: supervisor tests the supervisor's objects,
+# base tests base alone, every other area zaned's.
+unit_objs = $(if $(filter base/%,$(1)),,$(if $(filter supervisor/%,$(1)),$(SUP_O),$(ZANED_O)))
+.SECONDEXPANSION:
+$(B)/unit/%: tests/unit/%.c $$(call unit_objs,$$*) $(BASE_O)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(LDFLAGS) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -lcriterion -o $@
+
+FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -I. -I$(B)/gen
+$(B)/fuzz/%: tests/fuzz/%.c $(BASE_SRC) $(ZANED_LIB_SRC) | $(GEN_H)
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(GEN_C) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: help all zaned supervisor deps images clean check lint unit fuzz asan
+.DELETE_ON_ERROR:
