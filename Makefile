@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 CC ?= gcc
 B ?= build
-Q := $(if $(V),,@printf '  %s\n' $@;)
+Q = $(if $(V),,@printf '  %s\n' $@;)
 -include image/versions.mk
 
 WARN := -Wall -Wextra -Wshadow -Wcast-qual -Wformat=2 -Wvla -Wstrict-prototypes \

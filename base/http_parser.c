@@ -67,6 +67,8 @@ static int head_done(struct zn_http_parser *p)
             return bad(p);
         p->status = p->status * 10 + (s[i] - '0');
     }
+    if (p->status < 100 || (s[12] != ' ' && s[12] != '\r' && s[12] != '\n'))
+        return bad(p);
     if (p->status == 100) { /* interim: the real head follows */
         zn_buf_clear(&p->head);
         return 0;

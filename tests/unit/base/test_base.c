@@ -279,6 +279,8 @@ Test(http, malformed_answers_are_refused)
     static const char *const bad[] = {
         "HTTP/2 200 OK\r\n\r\n",
         "HTTP/1.1 2x0 OK\r\n\r\n",
+        "HTTP/1.1 000 OK\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1e9\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
