@@ -1,0 +1,130 @@
+"""A Docker engine of the tests' own: own network and mount namespace, data root, socket and pid file.
+
+Never the machine's engine. Unix sockets on the file system are reached from outside; TCP only from
+inside, through `inside()`.
+"""
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+
+def wait_until(predicate, deadline, what):
+    """Polls until predicate() is truthy and returns it; fails with what it last saw."""
+    end = time.monotonic() + deadline
+    pause, last = 0.02, None
+    while time.monotonic() < end:
+        try:
+            last = predicate()
+            if last:
+                return last
+        except (OSError, http.client.HTTPException) as e:
+            last = e
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.5)
+    raise AssertionError(f"{what}: not within {deadline} s; last seen: {last!r}")
+
+
+class UnixHTTP(http.client.HTTPConnection):
+    def __init__(self, path, timeout=30):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def unix_request(path, method, target, body=None, headers=None, timeout=30):
+    """One request on a unix socket: (status, headers, bytes)."""
+    conn = UnixHTTP(path, timeout)
+    try:
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body).encode()
+            headers = {"Content-Type": "application/json", **(headers or {})}
+        conn.request(method, target, body=body, headers=headers or {})
+        answer = conn.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        conn.close()
+
+
+class PrivateEngine:
+    def __init__(self, root=None):
+        self.root = pathlib.Path(root or tempfile.mkdtemp(prefix="zn-engine-"))
+        self.socket = self.root / "docker.sock"
+        self.process = None
+
+    def start(self):
+        self.root.mkdir(parents=True, exist_ok=True)
+        log = open(self.root / "dockerd.log", "ab")
+        argv = ["dockerd", "--data-root", str(self.root / "data"), "--exec-root", str(self.root / "exec"),
+                "--pidfile", str(self.root / "docker.pid"), "--host", f"unix://{self.socket}",
+                "--userland-proxy=true", "--log-level=warn"]
+        # The namespaces' first process brings loopback up, then becomes the engine. The private
+        # /run keeps the engine's network state (/run/docker/netns) out of the machine's.
+        script = ('mount -t tmpfs -o mode=755 tmpfs /run && ip link set lo up && '
+                  'sysctl -qw net.ipv4.ip_forward=1 && exec "$@"')
+        self.process = subprocess.Popen(
+            ["unshare", "--net", "--mount", "sh", "-c", script, "sh", *argv],
+            stdout=log, stderr=log, start_new_session=True)
+        wait_until(self._answers, 60, f"engine in {self.root}")
+        return self
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"dockerd ended: {(self.root / 'dockerd.log').read_text()[-2000:]}")
+        return self.request("GET", "/_ping")[0] == 200
+
+    def request(self, method, target, body=None, headers=None, timeout=60):
+        return unix_request(self.socket, method, target, body, headers, timeout)
+
+    def call(self, method, target, body=None, ok=(200, 201, 204)):
+        """Decoded answer of a call that must succeed."""
+        status, _, data = self.request(method, "/v1.41" + target, body)
+        assert status in ok, f"{method} {target}: {status} {data[:500]!r}"
+        return json.loads(data) if data.strip().startswith((b"{", b"[", b'"')) else data
+
+    def load_image(self, archive):
+        """Loads an archive and returns what the engine says (a 200 alone proves nothing)."""
+        with open(archive, "rb") as f:
+            status, _, data = self.request("POST", "/v1.41/images/load", f.read(),
+                                           {"Content-Type": "application/x-tar"}, 300)
+        assert status == 200 and b'"error"' not in data, data[-500:]
+        return data.decode()
+
+    def init_swarm(self):
+        return self.call("POST", "/swarm/init", {"ListenAddr": "127.0.0.1", "AdvertiseAddr": "127.0.0.1",
+                                                 "DataPathAddr": "127.0.0.1"})
+
+    def inside(self, argv, **kw):
+        """Runs a program in the engine's network and mount namespaces."""
+        return subprocess.run(["nsenter", "-t", str(self.process.pid), "-n", "-m", *argv],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            try:
+                self.request("POST", "/v1.41/swarm/leave?force=true", timeout=20)
+            except (OSError, http.client.HTTPException):
+                pass
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        for mount in sorted(self._mounts(), reverse=True):
+            subprocess.run(["umount", "-l", mount], check=False)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _mounts(self):
+        lines = pathlib.Path("/proc/mounts").read_text().splitlines()
+        return [m for m in (line.split()[1] for line in lines) if m.startswith(str(self.root) + "/")]
