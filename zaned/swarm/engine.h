@@ -1,0 +1,103 @@
+/* Engine client for the worker: blocking calls on one configured socket, each with a deadline.
+ * Safe to share between threads. Errors carry the engine's own words in err->msg. */
+#ifndef ZN_SWARM_ENGINE_H
+#define ZN_SWARM_ENGINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+
+enum { ZN_ENGINE_LOCKS = 16, ZN_ENGINE_DEADLINE_MS = 15000 };
+
+struct zn_engine {
+    char socket[108];
+    char api[16]; /* "v1.41"; empty until the first call negotiated it */
+    pthread_mutex_t api_lock;
+    pthread_mutex_t service_lock[ZN_ENGINE_LOCKS]; /* by hash of the service's name */
+};
+
+enum zn_task_phase { ZN_TASK_PENDING, ZN_TASK_RUNNING, ZN_TASK_FAILED, ZN_TASK_ENDED };
+
+struct zn_task {
+    char id[32], container[72];
+    char state[16];
+    enum zn_task_phase phase;
+    char err[256]; /* the engine's reason, empty if none */
+    int64_t exit_code;
+    int64_t slot;
+    int64_t index; /* version index: larger is newer */
+};
+
+/* What a service's tasks say together. */
+struct zn_task_view {
+    unsigned total, failed, running; /* all tasks ever kept; ended badly; running now */
+    bool any;
+    struct zn_task newest;      /* valid if any: the one the swarm wants to run */
+    struct zn_task last_failed; /* valid if failed */
+};
+
+struct zn_pull {
+    void (*progress)(void *arg, int percent); /* may be NULL; only when the percent grew */
+    void *arg;
+    int cancel_fd; /* readable = give up; -1 none */
+    int64_t deadline_ms;
+    const char *registry_auth; /* base64url JSON for X-Registry-Auth; NULL none */
+};
+
+int zn_engine_init(struct zn_engine *e, const char *socket, struct zn_err *err);
+void zn_engine_done(struct zn_engine *e);
+
+/* Engine status and message to our code; pure. */
+enum zn_code zn_engine_code(int status, const char *message);
+/* Negotiated "v<major>.<minor>" out of the Api-Version header: the smaller of theirs and 1.44. */
+void zn_engine_api(struct zn_str header, char ret[16]);
+/* Summary of the answer of GET /tasks; pure. */
+void zn_tasks_view(const json_t *tasks, struct zn_task_view *ret);
+
+/* One call: path without the version prefix. Status >= 400 is an error. *ret (may be NULL) gets the
+ * parsed body as a new reference, or NULL where the body is empty. */
+int zn_engine_call(struct zn_engine *e, const char *method, const char *path, json_t *body,
+                   json_t **ret, struct zn_err *err);
+
+int zn_engine_image_present(struct zn_engine *e, const char *image, bool *ret, struct zn_err *err);
+/* ZN_INVALID with the registry's reason; ZN_CONFLICT if cancelled. */
+int zn_engine_pull(struct zn_engine *e, const char *image, const struct zn_pull *how,
+                   struct zn_err *err);
+
+int zn_engine_network_ensure(struct zn_engine *e, const char *name, const char *environment_id,
+                             struct zn_err *err);
+/* Absent is fine; in use is ZN_BUSY. */
+int zn_engine_network_remove(struct zn_engine *e, const char *name, struct zn_err *err);
+/* Connects a running container; already connected is fine. */
+int zn_engine_network_connect(struct zn_engine *e, const char *network, const char *container,
+                              struct zn_err *err);
+int zn_engine_network_disconnect(struct zn_engine *e, const char *network, const char *container,
+                                 struct zn_err *err);
+/* *ret: how many user services of ours name the network. */
+int zn_engine_network_users(struct zn_engine *e, const char *environment_id, unsigned *ret,
+                            struct zn_err *err);
+
+int zn_engine_volume_ensure(struct zn_engine *e, const char *name, const char *service_id,
+                            struct zn_err *err);
+int zn_engine_volume_remove(struct zn_engine *e, const char *name, struct zn_err *err);
+
+/* Same name and same zane.deployment label present already: fine. Another deployment's leftover of
+ * the same name is removed first. */
+int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *err);
+/* ZN_NOT_FOUND if absent. *ret is a new reference. */
+int zn_engine_service_get(struct zn_engine *e, const char *name, json_t **ret, struct zn_err *err);
+int zn_engine_service_scale(struct zn_engine *e, const char *name, int64_t replicas,
+                            struct zn_err *err);
+/* Absent is fine. */
+int zn_engine_service_remove(struct zn_engine *e, const char *name, struct zn_err *err);
+int zn_engine_service_tasks(struct zn_engine *e, const char *name, struct zn_task_view *ret,
+                            struct zn_err *err);
+/* Id of the running container whose service is `service`; ZN_NOT_FOUND if none. */
+int zn_engine_container_of(struct zn_engine *e, const char *service, char ret[72],
+                           struct zn_err *err);
+
+#endif

@@ -1,0 +1,279 @@
+#include "zaned/swarm/spec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static const long long STOP_GRACE_NS = 10000000000LL;
+static const long long RESTART_DELAY_NS = 2000000000LL;
+
+void zn_name_part(const char *id, char *ret, size_t size)
+{
+    const char *tail = strrchr(id, '_');
+
+    snprintf(ret, size, "%s", tail ? tail + 1 : id);
+    zn_lower(ret);
+}
+
+void zn_name_service(const char *service_id, const char *slot, char *ret)
+{
+    char part[64], low[16];
+
+    zn_name_part(service_id, part, sizeof part);
+    snprintf(low, sizeof low, "%s", slot);
+    zn_lower(low);
+    snprintf(ret, ZN_NAME_LEN, "srv-%s-%s", part, low);
+}
+
+void zn_name_network(const char *environment_id, char *ret)
+{
+    char part[64];
+
+    zn_name_part(environment_id, part, sizeof part);
+    snprintf(ret, ZN_NAME_LEN, "zn-env-%s", part);
+}
+
+void zn_name_volume(const char *volume_id, char *ret)
+{
+    char part[64];
+
+    zn_name_part(volume_id, part, sizeof part);
+    snprintf(ret, ZN_NAME_LEN, "vol-%s", part);
+}
+
+bool zn_spec_exclusive(const json_t *snapshot)
+{
+    size_t i;
+    json_t *v;
+
+    if (json_array_size(json_object_get(snapshot, "ports")))
+        return true;
+    json_array_foreach (json_object_get(snapshot, "volumes"), i, v)
+        if (strcmp(zn_json_str(v, "mode", "READ_WRITE"), "READ_ONLY") != 0)
+            return true;
+    return false;
+}
+
+/* Sets key in the ordered list: a later layer replaces an earlier value in its place. */
+static void env_set(json_t *list, const char *key, const char *value)
+{
+    size_t i, n = strlen(key);
+    json_t *old, *line = json_sprintf("%s=%s", key, value);
+
+    json_array_foreach (list, i, old) {
+        const char *s = json_string_value(old);
+
+        if (strncmp(s, key, n) == 0 && s[n] == '=') {
+            json_array_set_new(list, i, line);
+            return;
+        }
+    }
+    json_array_append_new(list, line);
+}
+
+static void env_layer(json_t *list, json_t *vars)
+{
+    size_t i;
+    json_t *v;
+
+    json_array_foreach (vars, i, v) {
+        const char *key = zn_json_str(v, "key", NULL);
+
+        if (key)
+            env_set(list, key, zn_json_str(v, "value", ""));
+    }
+}
+
+static json_t *domains(const json_t *snapshot)
+{
+    size_t i;
+    json_t *url;
+    struct zn_buf b = ZN_BUF(65536);
+
+    json_array_foreach (json_object_get(snapshot, "urls"), i, url) {
+        if (b.len)
+            zn_buf_putc(&b, ',');
+        zn_buf_puts(&b, zn_json_str(url, "domain", ""));
+    }
+    json_t *ret = json_stringn(b.mem ? b.mem : "", b.len);
+    zn_buf_done(&b);
+    return ret;
+}
+
+/* Environment of the container: shared, then the service's own, then ours; later ones win. */
+static json_t *env_list(json_t *snapshot, const struct zn_spec_env *env)
+{
+    json_t *list = json_array();
+    zn_auto_json hosts = domains(snapshot);
+
+    env_layer(list, env->shared_env);
+    env_layer(list, json_object_get(snapshot, "env_variables"));
+    env_set(list, "ZANE", "true");
+    env_set(list, "ZANE_DOMAINS", json_string_value(hosts) ? json_string_value(hosts) : "");
+    env_set(list, "ZANE_ENVIRONMENT", env->environment);
+    env_set(list, "ZANE_PRIVATE_DOMAIN", zn_json_str(snapshot, "network_alias", ""));
+    env_set(list, "ZANE_DEPLOYMENT_TYPE", "docker");
+    env_set(list, "ZANE_SERVICE_ID", zn_json_str(snapshot, "id", ""));
+    env_set(list, "ZANE_SERVICE_NAME", zn_json_str(snapshot, "slug", ""));
+    env_set(list, "ZANE_PROJECT_ID", env->project_id);
+    env_set(list, "ZANE_DEPLOYMENT_SLOT", env->slot);
+    env_set(list, "ZANE_DEPLOYMENT_HASH", env->hash);
+    return list;
+}
+
+static json_t *mounts(const json_t *snapshot)
+{
+    size_t i;
+    json_t *v, *list = json_array();
+
+    json_array_foreach (json_object_get(snapshot, "volumes"), i, v) {
+        const char *host = zn_json_str(v, "host_path", NULL);
+        char name[ZN_NAME_LEN];
+
+        zn_name_volume(zn_json_str(v, "id", ""), name);
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:s,s:b}", "Type", host ? "bind" : "volume", "Source",
+                            host ? host : name, "Target", zn_json_str(v, "container_path", ""),
+                            "ReadOnly", strcmp(zn_json_str(v, "mode", ""), "READ_ONLY") == 0));
+    }
+    return list;
+}
+
+static json_t *limits(const json_t *snapshot)
+{
+    static const struct {
+        const char *unit;
+        long long bytes;
+    } units[] = { { "BYTES", 1 },
+                  { "KILOBYTES", 1024 },
+                  { "MEGABYTES", 1024 * 1024 },
+                  { "GIGABYTES", 1024 * 1024 * 1024 } };
+    json_t *given = json_object_get(snapshot, "resource_limits");
+    json_t *cpus = json_object_get(given, "cpus"), *memory = json_object_get(given, "memory");
+    json_t *ret = json_object();
+
+    if (json_is_number(cpus))
+        json_object_set_new(ret, "NanoCPUs",
+                            json_integer((json_int_t)(json_number_value(cpus) * 1e9)));
+    for (size_t i = 0; memory && i < sizeof units / sizeof *units; i++)
+        if (strcmp(zn_json_str(memory, "unit", "BYTES"), units[i].unit) == 0)
+            json_object_set_new(ret, "MemoryBytes",
+                                json_integer(zn_json_int(memory, "value", 0) * units[i].bytes));
+    return json_pack("{s:o}", "Limits", ret);
+}
+
+static json_t *host_ports(const json_t *snapshot)
+{
+    size_t i;
+    json_t *p, *list = json_array();
+
+    json_array_foreach (json_object_get(snapshot, "ports"), i, p)
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:I,s:I}", "Protocol", "tcp", "PublishMode", "host",
+                            "PublishedPort", zn_json_int(p, "host", 0), "TargetPort",
+                            zn_json_int(p, "forwarded", 0)));
+    return list;
+}
+
+static json_t *log_driver(const json_t *snapshot, const struct zn_spec_env *env)
+{
+    if (!env->log_address || !*env->log_address)
+        return json_pack("{s:s}", "Name", "json-file");
+
+    zn_auto_json tag = json_pack("{s:s,s:s}", "service_id", zn_json_str(snapshot, "id", ""),
+                                 "deployment_id", env->hash);
+    zn_auto_mem char *text = json_dumps(tag, JSON_COMPACT);
+
+    return json_pack("{s:s,s:{s:s,s:s,s:s,s:s,s:s}}", "Name", "fluentd", "Options",
+                     "fluentd-address", env->log_address, "fluentd-request-ack", "true",
+                     "fluentd-sub-second-precision", "true", "fluentd-retry-wait", "200ms", "tag",
+                     text);
+}
+
+/* A command is a list of words separated by blanks; quotes keep blanks together. */
+static int split_command(const char *s, json_t *list, struct zn_err *err)
+{
+    zn_auto_buf struct zn_buf word = ZN_BUF(65536);
+
+    while (*s) {
+        char quote = 0;
+
+        while (*s == ' ' || *s == '\t' || *s == '\n')
+            s++;
+        if (!*s)
+            break;
+        zn_buf_clear(&word);
+        for (; *s && (quote || !strchr(" \t\n", *s)); s++) {
+            if (quote ? *s == quote : (*s == '"' || *s == '\''))
+                quote = quote ? 0 : *s;
+            else if (*s == '\\' && quote != '\'' && s[1])
+                zn_buf_putc(&word, *++s);
+            else
+                zn_buf_putc(&word, *s);
+        }
+        if (quote)
+            return zn_fail(err, ZN_INVALID, "the command has an open %c quote", quote);
+        json_array_append_new(list, json_string(zn_buf_str(&word)));
+    }
+    return 0;
+}
+
+static json_t *labels(const json_t *snapshot, const struct zn_spec_env *env)
+{
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "zane.managed", "true", "zane.project",
+                     env->project_id, "zane.environment", env->environment_id, "zane.service",
+                     zn_json_str(snapshot, "id", ""), "zane.deployment", env->hash, "zane.slot",
+                     env->slot);
+}
+
+static json_t *container(json_t *snapshot, const struct zn_spec_env *env, struct zn_err *err)
+{
+    const char *command = zn_json_str(snapshot, "command", NULL);
+    json_t *c = json_pack("{s:s,s:o,s:o,s:o,s:b,s:I,s:{s:[s]}}", "Image",
+                          zn_json_str(snapshot, "image", ""), "Env", env_list(snapshot, env),
+                          "Labels", labels(snapshot, env), "Mounts", mounts(snapshot), "Init", 1,
+                          "StopGracePeriod", (json_int_t)STOP_GRACE_NS, "Healthcheck", "Test",
+                          "NONE");
+    zn_auto_json args = json_array();
+
+    if (command && split_command(command, args, err) < 0) {
+        json_decref(c);
+        return NULL;
+    }
+    if (json_array_size(args))
+        json_object_set(c, "Args", args);
+    return c;
+}
+
+int zn_spec_build(json_t *snapshot, const struct zn_spec_env *env, json_t **ret,
+                  struct zn_err *err)
+{
+    const char *id = zn_json_str(snapshot, "id", NULL);
+    const char *alias = zn_json_str(snapshot, "network_alias", NULL);
+    char name[ZN_NAME_LEN], network[ZN_NAME_LEN];
+
+    if (!id || !zn_json_str(snapshot, "image", NULL))
+        return zn_fail(err, ZN_INVALID, "the service has no %s", id ? "image" : "id");
+    zn_name_service(id, env->slot, name);
+    zn_name_network(env->environment_id, network);
+
+    json_t *spec = container(snapshot, env, err);
+    if (!spec)
+        return -1;
+    json_t *aliases = json_pack("[s]", name);
+    if (alias)
+        json_array_append_new(aliases, json_string(alias));
+    json_t *task = json_pack("{s:o,s:o,s:{s:s,s:I},s:[{s:s,s:o}],s:o}", "ContainerSpec", spec,
+                             "Resources", limits(snapshot), "RestartPolicy", "Condition", "any",
+                             "Delay", (json_int_t)RESTART_DELAY_NS, "Networks", "Target", network,
+                             "Aliases", aliases, "LogDriver", log_driver(snapshot, env));
+    json_t *all = json_pack("{s:s,s:o,s:o,s:{s:{s:i}},s:{s:s,s:o}}", "Name", name, "Labels",
+                            labels(snapshot, env), "TaskTemplate", task, "Mode", "Replicated",
+                            "Replicas", 1, "EndpointSpec", "Mode", "dnsrr", "Ports",
+                            host_ports(snapshot));
+    if (!all)
+        return zn_fail(err, ZN_INTERNAL, "out of memory building the service spec");
+    *ret = all;
+    return 0;
+}
