@@ -129,6 +129,19 @@ def test_postgres_keeps_data_over_kill_and_refuses_strangers(start, secret_dir):
     assert "permission denied" in sql("SELECT 1", f"postgresql://zane:{password}@{box.address()}/temporal")[1]
 
 
+def test_migrations_apply_to_a_new_database_as_its_owner(start, secret_dir, root):
+    box = start("postgres", binds=[f"{secret_dir}:/run/secrets:ro", f"{root}/migrations:/migrations:ro"],
+                tmpfs=[("/tmp", "mode=1777"), ("/run/postgresql", "uid=970,gid=970,mode=755"),
+                       ("/var/lib/postgresql/data", "uid=970,gid=970,mode=700")])
+    password = (secret_dir / "pg_zane_password").read_text().strip()
+    files = sorted(p.name for p in (root / "migrations").glob("*.sql"))
+    assert files
+    for name in files:
+        code, out = box.run("psql", "-q1", "-v", "ON_ERROR_STOP=1", "-f", f"/migrations/{name}",
+                            f"postgresql://zane:{password}@{box.address()}/zane")
+        assert code == 0, f"{name}: {out}"
+
+
 def test_loki_takes_a_line_and_finds_it(start, engine):
     box = start("loki", tmpfs=[("/tmp", "mode=1777"), ("/var/lib/loki", "uid=974,mode=700")])
     push = ('import json,time,urllib.request as u,urllib.parse as p,sys\n'
