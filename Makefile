@@ -60,7 +60,7 @@ lint: ## include layers, banned names, shell scripts, spelling
 	@ci/lint
 
 unit: $(patsubst tests/unit/%.c,$(B)/unit/%,$(call src,tests/unit/*/test_*.c)) ## build the unit tests
-fuzz: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(call src,tests/fuzz/fuzz_*.c)) ## build the fuzz targets
+fuzz: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(call src,tests/fuzz/*/fuzz_*.c)) ## build the fuzz targets
 asan: ## unit tests under clang with address and undefined-behaviour sanitizers
 	+$(MAKE) CC=clang B=$(B)/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" HARDEN= LDFLAGS="-fsanitize=address,undefined" unit
 
@@ -84,18 +84,30 @@ $(B)/zane-supervisor: $(call o,$(SUP_MAIN)) $(SUP_O) $(BASE_O)
 $(B)/zane: $(call o,$(CLI_SRC)) $(SUP_O) $(BASE_O)
 	$(Q)$(CC) $(LDFLAGS) $^ $(call pkg,--libs,$(SUP_PKGS)) -o $@
 
-# A unit test binary links the whole layer below it: supervisor tests the supervisor's objects,
-# base tests base alone, every other area zaned's.
-unit_objs = $(if $(filter base/%,$(1)),,$(if $(filter supervisor/%,$(1)),$(SUP_O),$(ZANED_O)))
+# Tests live in tests/{unit,fuzz}/<area>/ and link the layers that their area may include (ci/lint has
+# the same list), so that a broken file elsewhere breaks no other area's tests.
+LAYERS_http := http
+LAYERS_domain := domain
+LAYERS_store := store domain
+LAYERS_swarm := swarm domain
+LAYERS_proxy := proxy domain
+LAYERS_logs := logs domain
+LAYERS_temporal := temporal
+LAYERS_api := api http domain store logs
+LAYERS_workflows := workflows domain temporal store swarm proxy logs
+area = $(firstword $(subst /, ,$(1)))
+area_src = $(if $(filter supervisor,$(1)),$(SUP_LIB_SRC),$(foreach l,$(LAYERS_$(1)),$(call src,zaned/$(l)/*.c)) $(if $(filter temporal,$(LAYERS_$(1))),$(GEN_C)))
+objs = $(patsubst %.c,%.o,$(patsubst %,$(B)/%,$(filter-out $(B)/%,$(1))) $(filter $(B)/%,$(1)))
+unit_objs = $(call objs,$(call area_src,$(call area,$(1))))
 .SECONDEXPANSION:
 $(B)/unit/%: tests/unit/%.c $$(call unit_objs,$$*) $(BASE_O)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(LDFLAGS) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -lcriterion -o $@
 
 FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -I. -I$(B)/gen
-$(B)/fuzz/%: tests/fuzz/%.c $(BASE_SRC) $(ZANED_LIB_SRC) | $(GEN_H)
+$(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(GEN_H)
 	@mkdir -p $(@D)
-	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(GEN_C) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
+	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .PHONY: help all zaned supervisor deps images clean check lint unit fuzz asan

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/json.h"
 
 struct zn_sealer; /* holds the key; read-only after creation, so all threads may share it */
 
@@ -19,5 +20,11 @@ int zn_seal(const struct zn_sealer *s, struct zn_arena *a, const char *plain, co
             struct zn_err *err);
 int zn_unseal(const struct zn_sealer *s, struct zn_arena *a, const char *key_id,
               const char *sealed, const char **ret, struct zn_err *err);
+
+/* Environment variables inside stored JSON (snapshots, pending changes): an object's "value" text is
+ * kept as {"sealed": …, "key_id": …}. Both work in place on an array of {key, value, …} or on one such
+ * object; anything else is left alone. */
+int zn_seal_env(const struct zn_sealer *s, json_t *vars, struct zn_err *err);
+int zn_unseal_env(const struct zn_sealer *s, json_t *vars, struct zn_err *err);
 
 #endif

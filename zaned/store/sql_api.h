@@ -2,6 +2,7 @@
 #ifndef ZN_STORE_SQL_API_H
 #define ZN_STORE_SQL_API_H
 
-#define ZN_SQL_API(X) X(PING, 0, "select 1")
+#define ZN_SQL_API(X) \
+    X(PROJECT_BY_SLUG, 1, "select id, slug, description, workspace_id from project where slug = $1")
 
 #endif

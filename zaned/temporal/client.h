@@ -1,0 +1,66 @@
+/* Client of a Temporal frontend: start, signal, cancel, read. All calls block, have a deadline, retry
+ * by status code (reference: retries as the official SDKs do) and are safe from any thread. */
+#ifndef ZT_CLIENT_H
+#define ZT_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct zt_client;
+struct zt_grpc;
+
+struct zt_client_config { /* all texts are copied */
+    const char *target;   /* "host:port" */
+    const char *namespace_;
+    const char *identity, *client_name, *client_version;
+};
+
+/* No connection is made here. Owner: the caller. */
+int zt_client_open(const struct zt_client_config *cfg, struct zt_client **ret, struct zn_err *err);
+void zt_client_close(struct zt_client *c); /* NULL is fine */
+struct zt_grpc *zt_client_grpc(struct zt_client *c);
+const char *zt_client_namespace(struct zt_client *c);
+const char *zt_client_identity(struct zt_client *c);
+
+/* GetSystemInfo within deadline_ms, no retry: the liveness test. */
+int zt_client_ping(struct zt_client *c, int64_t deadline_ms, struct zn_err *err);
+/* Registers the namespace if absent and waits (20 s) until the server knows it. */
+int zt_client_ensure_namespace(struct zt_client *c, int64_t retention_s, struct zn_err *err);
+
+enum zt_reuse { ZT_REUSE_ALLOW = 1, ZT_REUSE_FAILED_ONLY = 2, ZT_REUSE_REJECT = 3 };
+
+struct zt_start_opts {
+    const char *id, *type, *queue;
+    json_t *input;          /* borrowed; NULL = no argument */
+    const char *request_id; /* the same for every try of the same wish; NULL = made here */
+    int64_t execution_timeout_ms, run_timeout_ms; /* 0 = none */
+    enum zt_reuse reuse;    /* against a closed run; 0 = ALLOW. A running one is always a conflict */
+};
+
+/* ret_run_id: 40 bytes. ZN_CONFLICT if a run of that id exists already. ZN_UNAVAILABLE after the
+ * retries. ZN_INVALID for what the server refuses. */
+int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *ret_run_id,
+                    struct zn_err *err);
+/* ZN_NOT_FOUND if no such run is open. input borrowed, may be NULL. */
+int zt_client_signal(struct zt_client *c, const char *id, const char *signal, json_t *input,
+                     struct zn_err *err);
+/* Asks the current run to cancel; a second request is fine. ZN_NOT_FOUND if none is open. */
+int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, struct zn_err *err);
+int zt_client_terminate(struct zt_client *c, const char *id, const char *reason,
+                        struct zn_err *err);
+
+enum zt_status { /* WorkflowExecutionStatus */
+    ZT_RUNNING = 1, ZT_COMPLETED, ZT_ST_FAILED, ZT_ST_CANCELED, ZT_TERMINATED,
+    ZT_CONTINUED_AS_NEW, ZT_ST_TIMED_OUT
+};
+int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret,
+                       struct zn_err *err);
+/* Waits for the end of the current run (following continue-as-new); *ret: its result or NULL, new
+ * reference. ZN_BUSY if deadline_ms passed first. */
+int zt_client_result(struct zt_client *c, const char *id, int64_t deadline_ms,
+                     enum zt_status *ret_status, json_t **ret, struct zn_err *err);
+
+#endif
