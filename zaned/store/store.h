@@ -63,6 +63,8 @@ int zn_store_acquire(struct zn_store *s, struct zn_conn **ret, struct zn_err *er
 void zn_store_release(struct zn_store *s, struct zn_conn *c);
 /* The connection underneath, for LISTEN and PQconsumeInput only; owned by c. */
 PGconn *zn_conn_pg(struct zn_conn *c);
+/* LISTEN on a channel (a plain identifier). Notifications then arrive on zn_conn_pg. */
+int zn_conn_listen(struct zn_conn *c, const char *channel, struct zn_err *err);
 
 /* BEGIN, fn, COMMIT; ROLLBACK if fn fails. All of it again, at most 5 times with backoff, on
  * serialization failure or deadlock, so fn must not have effects outside the database. */

@@ -165,15 +165,34 @@ static int unless(enum zn_code fine, int r, struct zn_err *err)
     return r;
 }
 
-int zn_engine_image_present(struct zn_engine *e, const char *image, bool *ret, struct zn_err *err)
+static int image_inspect(struct zn_engine *e, const char *image, json_t **ret, struct zn_err *err)
 {
     /* Image names keep their slashes in this path. */
     zn_auto_buf struct zn_buf path = ZN_BUF(4096);
 
     zn_buf_printf(&path, "/images/%s/json", image);
-    if (!zn_buf_str(&path) || strpbrk(image, " ?#%\r\n"))
+    if (!*image || !zn_buf_str(&path) || strpbrk(image, " ?#%\r\n"))
         return zn_fail(err, ZN_INVALID, "bad image name");
-    if (zn_engine_call(e, "GET", zn_buf_str(&path), NULL, NULL, err) == 0) {
+    return zn_engine_call(e, "GET", zn_buf_str(&path), NULL, ret, err);
+}
+
+int zn_engine_image_pin(struct zn_engine *e, const char *image, char ret[256], struct zn_err *err)
+{
+    zn_auto_json doc = NULL;
+
+    if (image_inspect(e, image, &doc, err) < 0)
+        return -1;
+    const char *digest = json_string_value(json_array_get(json_object_get(doc, "RepoDigests"), 0));
+    const char *pin = digest ? digest : zn_json_str(doc, "Id", "");
+    if (!*pin || strlen(pin) >= 256)
+        return zn_fail(err, ZN_INTERNAL, "the engine has no usable id for image %.100s", image);
+    snprintf(ret, 256, "%s", pin);
+    return 0;
+}
+
+int zn_engine_image_present(struct zn_engine *e, const char *image, bool *ret, struct zn_err *err)
+{
+    if (image_inspect(e, image, NULL, err) == 0) {
         *ret = true;
         return 0;
     }
@@ -269,6 +288,26 @@ int zn_engine_volume_remove(struct zn_engine *e, const char *name, struct zn_err
 {
     return unless(ZN_NOT_FOUND, call_named(e, "DELETE", "/volumes/", name, "", NULL, NULL, err),
                   err);
+}
+
+int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, json_t **ret,
+                         struct zn_err *err)
+{
+    zn_auto_json doc = NULL;
+    zn_auto_json filters = json_pack("{s:[s+]}", "label", "zane.service=", service_id);
+    zn_auto_mem char *text = json_dumps(filters, JSON_COMPACT);
+    size_t i;
+    json_t *v, *names;
+
+    if (!text)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    if (call_named(e, "GET", "/volumes?filters=", text, "", NULL, &doc, err) < 0)
+        return -1;
+    names = json_array();
+    json_array_foreach (json_object_get(doc, "Volumes"), i, v)
+        json_array_append(names, json_object_get(v, "Name"));
+    *ret = names;
+    return 0;
 }
 
 int zn_engine_service_get(struct zn_engine *e, const char *name, json_t **ret, struct zn_err *err)

@@ -64,6 +64,9 @@ int zn_engine_call(struct zn_engine *e, const char *method, const char *path, js
                    json_t **ret, struct zn_err *err);
 
 int zn_engine_image_present(struct zn_engine *e, const char *image, bool *ret, struct zn_err *err);
+/* Reference under which the engine starts exactly the image that `image` names now, without asking a
+ * registry: name@digest where it has one, else the image id. ret: 256 bytes. ZN_NOT_FOUND if absent. */
+int zn_engine_image_pin(struct zn_engine *e, const char *image, char ret[256], struct zn_err *err);
 /* ZN_INVALID with the registry's reason; ZN_CONFLICT if cancelled. */
 int zn_engine_pull(struct zn_engine *e, const char *image, const struct zn_pull *how,
                    struct zn_err *err);
@@ -84,6 +87,9 @@ int zn_engine_network_users(struct zn_engine *e, const char *environment_id, uns
 int zn_engine_volume_ensure(struct zn_engine *e, const char *name, const char *service_id,
                             struct zn_err *err);
 int zn_engine_volume_remove(struct zn_engine *e, const char *name, struct zn_err *err);
+/* *ret: new array with the names of the volumes made for a service. */
+int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, json_t **ret,
+                         struct zn_err *err);
 
 /* Same name and same zane.deployment label present already: fine. Another deployment's leftover of
  * the same name is removed first. */
@@ -99,5 +105,11 @@ int zn_engine_service_tasks(struct zn_engine *e, const char *name, struct zn_tas
 /* Id of the running container whose service is `service`; ZN_NOT_FOUND if none. */
 int zn_engine_container_of(struct zn_engine *e, const char *service, char ret[72],
                            struct zn_err *err);
+
+/* Runs `command` through the container's /bin/sh and waits. *ret_code: its exit status; out: the first
+ * bytes of what it printed, as text. ZN_NOT_FOUND if the container is gone or not running. */
+int zn_engine_exec(struct zn_engine *e, const char *container, const char *command,
+                   int64_t deadline_ms, int cancel_fd, int *ret_code, char *out, size_t size,
+                   struct zn_err *err);
 
 #endif

@@ -1,0 +1,173 @@
+/* Activities that end a deployment or a service, and the table of all activities. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "zaned/workflows/work.h"
+#include "zaned/workflows/workflows.h"
+
+enum zt_res zn_act_cancelling(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_work *w = work;
+    struct zn_err err = { 0 };
+    int r = zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_CANCELLING,
+                        ZN_P(zn_json_str(input, "deployment", "")), NULL, &err);
+
+    (void)result;
+    return zn_act_result(c, r, &err);
+}
+
+struct ending {
+    const char *hash, *status, *reason;
+};
+
+static int finish_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    const struct ending *e = arg;
+    bool healthy = strcmp(e->status, "HEALTHY") == 0;
+
+    if (zn_sql(c, ZN_SQL_DEPLOYMENT_FINISH, ZN_P(e->hash, e->status, e->reason), NULL, err) < 0)
+        return -1;
+    if (healthy && (zn_sql(c, ZN_SQL_PRODUCTION_CLEAR, ZN_P(e->hash), NULL, err) < 0 ||
+                    zn_sql(c, ZN_SQL_PRODUCTION_SET, ZN_P(e->hash), NULL, err) < 0))
+        return -1;
+    if (strcmp(e->status, "FAILED") == 0)
+        return zn_sql(c, ZN_SQL_PRODUCTION_SET_IF_ONLY, ZN_P(e->hash), NULL, err);
+    return 0;
+}
+
+enum zt_res zn_act_finish(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_work *w = work;
+    struct ending e = { zn_json_str(input, "deployment", ""), zn_json_str(input, "status", "FAILED"),
+                        zn_json_str(input, "reason", NULL) };
+    struct zn_err err = { 0 };
+    int r = zn_tx(w->store, finish_tx, &e, &err);
+
+    (void)result;
+    if (r == 0)
+        zn_info("deployment %s ended status=%s%s%s", e.hash, e.status, e.reason ? " reason=" : "",
+                e.reason ? e.reason : "");
+    return zn_act_result(c, r, &err);
+}
+
+static int retire(struct zn_work *w, struct zt_actx *c, json_t *input, struct zn_err *err)
+{
+    const json_t *p = json_object_get(json_object_get(input, "plan"), "previous");
+    const char *hash = zn_json_str(p, "deployment", "");
+    char name[ZN_NAME_LEN];
+
+    zn_name_service(zn_json_str(input, "service", ""), zn_json_str(p, "slot", "BLUE"), name);
+    if (zn_service_remove(w, c, name, hash, err) < 0)
+        return -1;
+    return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_OLD_STATUS, ZN_P(hash, "REMOVED", NULL), NULL,
+                       err);
+}
+
+enum zt_res zn_act_retire(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_err err = { 0 };
+
+    (void)result;
+    return zn_act_result(c, retire(work, c, input, &err), &err);
+}
+
+enum zt_res zn_act_release(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_work *w = work;
+    struct zn_err err = { 0 };
+    int r = zn_sql_once(w->store, ZN_SQL_LEASE_DROP, ZN_P(zn_json_str(input, "deployment", "")),
+                        NULL, &err);
+
+    (void)result;
+    return zn_act_result(c, r, &err);
+}
+
+/* Cancels each unfinished deployment of the service; done when none is left. */
+static int cancel_all(struct zn_work *w, const char *service, struct zn_err *err)
+{
+    zn_auto_pgresult res = NULL;
+    int left;
+
+    if (zn_sql_once(w->store, ZN_SQL_SERVICE_UNFINISHED, ZN_P(service), &res, err) < 0)
+        return -1;
+    left = PQntuples(res);
+    for (int i = 0; i < left; i++) {
+        char id[96];
+
+        snprintf(id, sizeof id, "deploy-%s", zn_col(res, i, "hash"));
+        if (zt_client_cancel(w->temporal, id, "the service is being archived", err) < 0 &&
+            err->code != ZN_NOT_FOUND)
+            return -1;
+        memset(err, 0, sizeof *err);
+    }
+    return left ? zn_fail(err, ZN_BUSY, "%d deployments are still ending", left) : 0;
+}
+
+enum zt_res zn_act_cancel_all(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_err err = { 0 };
+
+    (void)result;
+    return zn_act_result(c, cancel_all(work, zn_json_str(input, "service", ""), &err), &err);
+}
+
+/* Removes the volumes that carry the service's label. */
+static int remove_volumes(struct zn_work *w, const char *service, struct zn_err *err)
+{
+    zn_auto_json names = NULL;
+    size_t i;
+    json_t *name;
+
+    if (zn_engine_volumes_of(w->engine, service, &names, err) < 0)
+        return -1;
+    json_array_foreach (names, i, name)
+        if (zn_engine_volume_remove(w->engine, json_string_value(name), err) < 0)
+            return -1;
+    return 0;
+}
+
+static int erase(struct zn_work *w, struct zt_actx *c, const char *service, struct zn_err *err)
+{
+    static const char *const slots[] = { "BLUE", "GREEN" };
+    zn_auto_pgresult res = NULL;
+
+    if (zn_sql_once(w->store, ZN_SQL_ENVIRONMENT_BY_SERVICE, ZN_P(service), &res, err) < 0)
+        return -1;
+    if (PQntuples(res) && !zn_col(res, 0, "archived_at"))
+        return zn_fail(err, ZN_INVALID, "service %s is not archived", service);
+    if (zn_route_sync(w, err) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        char name[ZN_NAME_LEN];
+
+        zn_name_service(service, slots[i], name);
+        if (zn_service_remove(w, c, name, NULL, err) < 0)
+            return -1;
+    }
+    if (remove_volumes(w, service, err) < 0)
+        return -1;
+    zn_info("service %s erased", service);
+    return zn_sql_once(w->store, ZN_SQL_SERVICE_DELETE, ZN_P(service), NULL, err);
+}
+
+enum zt_res zn_act_erase(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_err err = { 0 };
+
+    (void)result;
+    return zn_act_result(c, erase(work, c, zn_json_str(input, "service", ""), &err), &err);
+}
+
+const struct zt_activity zn_activities[] = {
+    { "acquire", zn_act_acquire },     { "prepare", zn_act_prepare },
+    { "pull", zn_act_pull },           { "resources", zn_act_resources },
+    { "pause", zn_act_pause },         { "resume", zn_act_resume },
+    { "create", zn_act_create },       { "remove", zn_act_remove },
+    { "health", zn_act_health },       { "route", zn_act_route },
+    { "unroute", zn_act_unroute },     { "verify", zn_act_verify },
+    { "cancelling", zn_act_cancelling }, { "finish", zn_act_finish },
+    { "retire", zn_act_retire },       { "release", zn_act_release },
+    { "cancel_all", zn_act_cancel_all }, { "erase", zn_act_erase },
+};
+const size_t zn_activities_count = sizeof zn_activities / sizeof *zn_activities;

@@ -1,0 +1,196 @@
+#include "zaned/workflows/outbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "zaned/workflows/work.h"
+#include "zaned/workflows/workflows.h"
+
+static const int64_t RETRY_FIRST_MS = 200, RETRY_MAX_MS = 10000;
+static const int64_t STABLE_MS = 10000; /* a connection that held this long starts the backoff anew */
+static const int64_t IDLE_MS = 5000; /* a lost notification costs at most this */
+
+struct zn_outbox {
+    struct zn_work *work;
+    pthread_t thread;
+    int wake;         /* eventfd: stop */
+    atomic_bool stop;
+};
+
+static int start_workflow(struct zn_work *w, const json_t *p, struct zn_err *err)
+{
+    char run[40];
+    const char *id = zn_json_str(p, "workflow_id", "");
+    struct zt_start_opts o = { .id = id,
+                               .type = zn_json_str(p, "workflow_type", ""),
+                               .queue = ZN_TASK_QUEUE,
+                               .input = json_object_get(p, "input"),
+                               .request_id = id,
+                               .reuse = ZT_REUSE_FAILED_ONLY };
+
+    if (zt_client_start(w->temporal, &o, run, err) == 0 || err->code == ZN_CONFLICT)
+        return 0; /* started, now or by an earlier delivery */
+    return -1;
+}
+
+static int cancel_workflow(struct zn_work *w, const json_t *p, struct zn_err *err)
+{
+    const char *id = zn_json_str(p, "workflow_id", "");
+
+    if (zt_client_cancel(w->temporal, id, zn_json_str(p, "reason", "cancelled"), err) == 0 ||
+        err->code == ZN_NOT_FOUND)
+        return 0; /* it ended before */
+    return -1;
+}
+
+static int deliver(struct zn_work *w, const char *kind, const char *payload, struct zn_err *err)
+{
+    zn_auto_json p = NULL;
+
+    if (zn_json_parse(payload, strlen(payload), &p, err) < 0)
+        return -1;
+    if (strcmp(kind, "start_workflow") == 0)
+        return start_workflow(w, p, err);
+    if (strcmp(kind, "cancel_workflow") == 0)
+        return cancel_workflow(w, p, err);
+    return zn_fail(err, ZN_INVALID, "unknown outbox kind %s", kind);
+}
+
+static int deliver_row(struct zn_work *w, PGresult *rows, int i, struct zn_err *err)
+{
+    const char *id = zn_col(rows, i, "id"), *kind = zn_col(rows, i, "kind");
+    struct zn_err why = { 0 };
+    char wait[32];
+    unsigned tries = (unsigned)zn_col_i64(rows, i, "attempts");
+
+    if (deliver(w, kind, zn_col(rows, i, "payload"), &why) == 0)
+        return zn_sql_once(w->store, ZN_SQL_OUTBOX_DONE, ZN_P(id, NULL), NULL, err);
+    zn_warn("outbox %s of %s: %s try=%u", kind, zn_col(rows, i, "key"), why.msg, tries + 1);
+    if (why.code == ZN_INVALID) /* no later try can succeed; the row keeps the reason */
+        return zn_sql_once(w->store, ZN_SQL_OUTBOX_DONE, ZN_P(id, why.msg), NULL, err);
+    uint32_t rnd;
+    zn_random(&rnd, sizeof rnd);
+    snprintf(wait, sizeof wait, "%lld",
+             (long long)zn_backoff_ms(tries, RETRY_FIRST_MS, RETRY_MAX_MS, rnd));
+    return zn_sql_once(w->store, ZN_SQL_OUTBOX_RETRY, ZN_P(id, why.msg, wait), NULL, err);
+}
+
+/* Delivers what is due; *wait_ms: until the next row is. */
+static int round_of(struct zn_work *w, int64_t *wait_ms, struct zn_err *err)
+{
+    zn_auto_pgresult next = NULL;
+    int n;
+
+    do {
+        zn_auto_pgresult rows = NULL;
+
+        if (zn_sql_once(w->store, ZN_SQL_OUTBOX_DUE, ZN_P0, &rows, err) < 0)
+            return -1;
+        n = PQntuples(rows);
+        for (int i = 0; i < n; i++)
+            if (deliver_row(w, rows, i, err) < 0)
+                return -1;
+    } while (n > 0);
+    if (zn_sql_once(w->store, ZN_SQL_OUTBOX_WAIT_MS, ZN_P0, &next, err) < 0)
+        return -1;
+    *wait_ms = zn_col_i64(next, 0, "ms");
+    return 0;
+}
+
+/* Sleeps until a notification, the time-out or the stop. False if the connection is gone. */
+static bool sleep_until(struct zn_outbox *o, PGconn *pg, int64_t ms)
+{
+    struct pollfd p[2] = { { .fd = PQsocket(pg), .events = POLLIN },
+                           { .fd = o->wake, .events = POLLIN } };
+    PGnotify *note;
+
+    if (poll(p, 2, ms < 1 ? 1 : ms > IDLE_MS ? (int)IDLE_MS : (int)ms) < 0 && errno != EINTR)
+        return false;
+    if (!PQconsumeInput(pg))
+        return false;
+    while ((note = PQnotifies(pg)))
+        PQfreemem(note);
+    return PQstatus(pg) == CONNECTION_OK;
+}
+
+/* Works on one connection until it breaks. */
+static int session(struct zn_outbox *o, struct zn_err *err)
+{
+    struct zn_conn *listen = NULL;
+    int r;
+
+    if (zn_store_acquire(o->work->store, &listen, err) < 0)
+        return -1;
+    r = zn_conn_listen(listen, "outbox", err);
+    while (r == 0 && !atomic_load(&o->stop)) {
+        int64_t wait = IDLE_MS;
+
+        r = round_of(o->work, &wait, err);
+        if (r == 0 && !sleep_until(o, zn_conn_pg(listen), wait))
+            r = zn_fail(err, ZN_UNAVAILABLE, "the database closed the connection");
+    }
+    zn_store_release(o->work->store, listen);
+    return r;
+}
+
+static void *outbox_main(void *arg)
+{
+    struct zn_outbox *o = arg;
+    unsigned failures = 0;
+
+    while (!atomic_load(&o->stop)) {
+        struct zn_err err = { 0 };
+        struct pollfd p = { .fd = o->wake, .events = POLLIN };
+        int64_t began = zn_now_ms();
+
+        if (session(o, &err) == 0)
+            break;
+        if (zn_now_ms() - began > STABLE_MS)
+            failures = 0;
+        if (failures++ % 10 == 0)
+            zn_warn("outbox: %s", err.msg);
+        poll(&p, 1, (int)zn_backoff_ms(failures, 100, 5000, failures * 2654435761u));
+    }
+    return NULL;
+}
+
+int zn_outbox_start(struct zn_work *w, struct zn_outbox **ret, struct zn_err *err)
+{
+    struct zn_outbox *o = calloc(1, sizeof *o);
+    int r;
+
+    if (!o)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    o->work = w;
+    o->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = o->wake < 0 ? errno : pthread_create(&o->thread, NULL, outbox_main, o);
+    if (r) {
+        if (o->wake >= 0)
+            close(o->wake);
+        free(o);
+        return zn_fail_errno(err, r, "starting the outbox");
+    }
+    *ret = o;
+    return 0;
+}
+
+void zn_outbox_stop(struct zn_outbox *o)
+{
+    if (!o)
+        return;
+    atomic_store(&o->stop, true);
+    uint64_t one = 1;
+    if (write(o->wake, &one, sizeof one) < 0)
+        zn_debug("outbox: wake: %s", strerror(errno));
+    pthread_join(o->thread, NULL);
+    close(o->wake);
+    free(o);
+}

@@ -1,0 +1,253 @@
+/* Helpers that several activities use: the deployment's row, error mapping, routes, swarm services. */
+#include "zaned/workflows/work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+int zn_dep_read(struct zn_work *w, PGresult *rows, int row, struct zn_dep *ret, struct zn_err *err)
+{
+    const char *text = zn_col(rows, row, "snapshot");
+    struct zn_dep d = { 0 };
+
+    if (zn_json_parse(text, strlen(text), &d.snapshot, err) < 0)
+        return zn_wrap(err, "snapshot of deployment %s", zn_col(rows, row, "hash"));
+    if (zn_unseal_env(w->sealer, json_object_get(d.snapshot, "env_variables"), err) < 0) {
+        json_decref(d.snapshot);
+        return zn_wrap(err, "variables of deployment %s", zn_col(rows, row, "hash"));
+    }
+    d.hash = zn_col(rows, row, "hash");
+    d.slot = zn_col(rows, row, "slot");
+    d.status = zn_col(rows, row, "status");
+    d.service_id = zn_col(rows, row, "service_id");
+    d.environment_id = zn_col(rows, row, "environment_id");
+    d.environment = zn_col(rows, row, "environment");
+    d.project_id = zn_col(rows, row, "project_id");
+    d.routed_hash = zn_col(rows, row, "routed_hash");
+    d.production = zn_col_bool(rows, row, "is_current_production");
+    d.finished = zn_col(rows, row, "finished_at") != NULL;
+    d.archived = zn_col(rows, row, "archived_at") != NULL;
+    zn_name_service(d.service_id, d.slot, d.name);
+    zn_name_network(d.environment_id, d.network);
+    *ret = d;
+    return 0;
+}
+
+int zn_dep_load(struct zn_work *w, json_t *input, struct zn_dep *ret, struct zn_err *err)
+{
+    const char *hash = zn_json_str(input, "deployment", "");
+    zn_auto_pgresult res = NULL;
+
+    if (zn_sql_once(w->store, ZN_SQL_WORK_BY_HASH, ZN_P(hash), &res, err) < 0)
+        return -1;
+    if (PQntuples(res) == 0)
+        return zn_fail(err, ZN_NOT_FOUND, "deployment %s no longer exists", hash);
+    if (zn_dep_read(w, res, 0, ret, err) < 0)
+        return -1;
+    ret->rows = ZN_TAKE(res);
+    return 0;
+}
+
+void zn_dep_done(struct zn_dep *d)
+{
+    json_decref(d->snapshot);
+    PQclear(d->rows);
+    memset(d, 0, sizeof *d);
+}
+
+enum zt_res zn_act_result(struct zt_actx *c, int r, struct zn_err *err)
+{
+    if (r == 0)
+        return ZT_OK;
+    if (zt_actx_canceled(c) && !zt_actx_stopping(c))
+        return ZT_CANCELED;
+    if (err->detail[0])
+        zn_warn("activity of %s: %s (%s)", zt_actx_workflow_id(c), err->msg, err->detail);
+    bool final = err->code == ZN_INVALID || err->code == ZN_NOT_FOUND;
+    return zt_fail(c, zn_code_name(err->code), final ? -1 : 0, "%s", err->msg);
+}
+
+int zn_dep_step(struct zn_work *w, const char *hash, const char *step, struct zn_err *err)
+{
+    return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_STEP, ZN_P(hash, step), NULL, err);
+}
+
+int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const char *reason,
+                  struct zn_err *err)
+{
+    return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_STATUS, ZN_P(hash, status, reason), NULL, err);
+}
+
+/* Files of one service: <part>.<port> for each port of its URLs, <part>.hash, <part>.slot. */
+static int write_edge_files(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
+{
+    char file[ZN_EDGE_NAME], value[ZN_NAME_LEN + 8], port[16], slot[16];
+    size_t i;
+    json_t *url;
+
+    snprintf(slot, sizeof slot, "%s", d->slot);
+    zn_lower(slot);
+    zn_edge_file(d->service_id, "hash", file);
+    if (zn_edge_write(&w->caddy, file, d->hash, err) < 0)
+        return -1;
+    zn_edge_file(d->service_id, "slot", file);
+    if (zn_edge_write(&w->caddy, file, slot, err) < 0)
+        return -1;
+    json_array_foreach (json_object_get(d->snapshot, "urls"), i, url) {
+        if (json_is_object(json_object_get(url, "redirect_to")))
+            continue;
+        snprintf(port, sizeof port, "%lld", (long long)zn_json_int(url, "associated_port", 80));
+        zn_edge_file(d->service_id, port, file);
+        snprintf(value, sizeof value, "%s:%s", d->name, port);
+        if (zn_edge_write(&w->caddy, file, value, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int route_sync_locked(struct zn_work *w, PGresult *rows, struct zn_err *err)
+{
+    int n = PQntuples(rows), r = 0, used = 0;
+    zn_auto_mem struct zn_dep *deps = calloc((size_t)n + 1, sizeof *deps);
+    zn_auto_mem struct zn_route_service *routed = calloc((size_t)n + 1, sizeof *routed);
+    zn_auto_json cfg = NULL;
+    bool loaded = false;
+
+    if (!deps || !routed)
+        return zn_fail(err, ZN_INTERNAL, "out of memory for %d routes", n);
+    for (int i = 0; r == 0 && i < n; i++) {
+        r = zn_dep_read(w, rows, i, &deps[used], err);
+        if (r < 0)
+            break;
+        struct zn_dep *d = &deps[used++];
+        r = write_edge_files(w, d, err);
+        routed[used - 1] = (struct zn_route_service){ d->service_id, d->hash, d->slot, d->name,
+                                                      json_object_get(d->snapshot, "urls") };
+    }
+    if (r == 0)
+        r = zn_proxy_render(&w->proxy, routed, (size_t)used, &cfg, err);
+    if (r == 0)
+        r = zn_caddy_apply(&w->caddy, cfg, &loaded, err);
+    if (loaded && r == 0)
+        zn_info("proxy configuration loaded services=%d", used);
+    for (int i = 0; i < used; i++)
+        zn_dep_done(&deps[i]);
+    return r;
+}
+
+int zn_route_sync(struct zn_work *w, struct zn_err *err)
+{
+    zn_auto_pgresult rows = NULL;
+    int r;
+
+    /* The rows are read under the lock: else an older picture could be loaded after a newer one. */
+    pthread_mutex_lock(&w->route_lock);
+    r = zn_sql_once(w->store, ZN_SQL_WORK_ROUTED, ZN_P0, &rows, err);
+    if (r == 0)
+        r = route_sync_locked(w, rows, err);
+    pthread_mutex_unlock(&w->route_lock);
+    return r;
+}
+
+int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err)
+{
+    char container[72];
+
+    if (zn_engine_container_of(w->engine, ZN_EDGE_SERVICE, container, err) < 0)
+        return zn_wrap(err, "proxy");
+    return zn_engine_network_connect(w->engine, network, container, err);
+}
+
+int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
+                      struct zn_err *err)
+{
+    struct zn_spec_env env = { .hash = d->hash,
+                               .slot = d->slot,
+                               .environment_id = d->environment_id,
+                               .environment = d->environment,
+                               .project_id = d->project_id,
+                               .log_address = w->log_address };
+    zn_auto_json pinned = json_copy(d->snapshot);
+    zn_auto_json spec = NULL;
+
+    json_object_set_new(pinned, "image", json_string(image));
+    if (zn_spec_build(pinned, &env, &spec, err) < 0)
+        return -1;
+    return zn_engine_service_create(w->engine, spec, err);
+}
+
+int zn_service_remove(struct zn_work *w, struct zt_actx *c, const char *name, const char *hash,
+                      struct zn_err *err)
+{
+    zn_auto_json there = NULL;
+
+    if (zn_engine_service_get(w->engine, name, &there, err) < 0)
+        return err->code == ZN_NOT_FOUND ? 0 : -1;
+    json_t *labels = json_object_get(json_object_get(there, "Spec"), "Labels");
+    if (hash && strcmp(zn_json_str(labels, "zane.deployment", ""), hash) != 0)
+        return 0; /* the slot has another owner by now */
+    if (zn_engine_service_remove(w->engine, name, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < 60; i++) {
+        char container[72];
+
+        if (zn_engine_container_of(w->engine, name, container, err) < 0)
+            return err->code == ZN_NOT_FOUND ? 0 : -1;
+        if (!zt_actx_wait(c, zn_backoff_ms(i, 50, 1000, i)))
+            return zn_fail(err, ZN_UNAVAILABLE, "interrupted while %s stops", name);
+    }
+    return zn_fail(err, ZN_BUSY, "containers of %s are still there after a minute", name);
+}
+
+/* One production service: there, or made again from its snapshot. */
+static int restore_service(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
+{
+    char image[256];
+    size_t i;
+    json_t *v;
+
+    if (zn_engine_service_get(w->engine, d->name, NULL, err) == 0)
+        return 0;
+    if (err->code != ZN_NOT_FOUND)
+        return -1;
+    memset(err, 0, sizeof *err);
+    zn_info("service %s is missing: creating it again deployment=%s", d->name, d->hash);
+    if (zn_engine_image_pin(w->engine, zn_json_str(d->snapshot, "image", ""), image, err) < 0 ||
+        zn_engine_network_ensure(w->engine, d->network, d->environment_id, err) < 0)
+        return -1;
+    json_array_foreach (json_object_get(d->snapshot, "volumes"), i, v) {
+        char name[ZN_NAME_LEN];
+
+        zn_name_volume(zn_json_str(v, "id", ""), name);
+        if (!zn_json_str(v, "host_path", NULL) &&
+            zn_engine_volume_ensure(w->engine, name, d->service_id, err) < 0)
+            return -1;
+    }
+    return zn_service_ensure(w, d, image, err);
+}
+
+int zn_reconcile(struct zn_work *w, struct zn_err *err)
+{
+    zn_auto_pgresult rows = NULL;
+    int bad = 0;
+
+    if (zn_sql_once(w->store, ZN_SQL_WORK_WANTED, ZN_P0, &rows, err) < 0)
+        return -1;
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct zn_dep d = { 0 };
+        struct zn_err one = { 0 };
+
+        if (zn_dep_read(w, rows, i, &d, &one) < 0 || restore_service(w, &d, &one) < 0 ||
+            (zn_edge_attach(w, d.network, &one) < 0 && one.code != ZN_NOT_FOUND)) {
+            zn_warn("reconcile %s: %s", zn_col(rows, i, "service_id"), one.msg);
+            bad++;
+        }
+        zn_dep_done(&d);
+    }
+    if (zn_route_sync(w, err) < 0)
+        return -1;
+    return bad ? zn_fail(err, ZN_UNAVAILABLE, "%d services could not be restored", bad) : 0;
+}

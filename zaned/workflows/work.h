@@ -1,0 +1,69 @@
+/* What the activities of one worker share, and helpers that more than one file of them uses. */
+#ifndef ZN_WORKFLOWS_WORK_H
+#define ZN_WORKFLOWS_WORK_H
+
+#include <pthread.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "zaned/proxy/caddy.h"
+#include "zaned/proxy/config.h"
+#include "zaned/store/seal.h"
+#include "zaned/store/store.h"
+#include "zaned/swarm/engine.h"
+#include "zaned/swarm/spec.h"
+#include "zaned/temporal/worker.h"
+
+struct zn_work { /* all borrowed; set once before the worker starts */
+    struct zn_store *store;
+    struct zn_sealer *sealer;
+    struct zn_engine *engine;
+    struct zt_client *temporal;
+    struct zn_caddy caddy;
+    struct zn_proxy_opts proxy;
+    const char *log_address;
+    pthread_mutex_t route_lock; /* one at a time changes the proxy */
+};
+
+#define ZN_EDGE_SERVICE "zn-caddy" /* swarm name of the proxy */
+
+/* One deployment with its service and environment; texts live as long as `rows`. */
+struct zn_dep {
+    PGresult *rows;
+    json_t *snapshot; /* variables in clear text */
+    const char *hash, *slot, *status, *service_id, *environment_id, *environment, *project_id;
+    const char *routed_hash; /* may be NULL */
+    bool production, finished, archived;
+    char name[ZN_NAME_LEN], network[ZN_NAME_LEN]; /* of its swarm service and network */
+};
+
+/* The deployment named by input.deployment; ZN_NOT_FOUND if it or its service is gone. */
+int zn_dep_load(struct zn_work *w, json_t *input, struct zn_dep *ret, struct zn_err *err);
+int zn_dep_read(struct zn_work *w, PGresult *rows, int row, struct zn_dep *ret,
+                struct zn_err *err); /* does not take rows */
+void zn_dep_done(struct zn_dep *d);
+#define zn_auto_dep ZN_AUTO(zn_dep_done)
+
+/* Error of an activity to its result: invalid and absent things are not tried again. */
+enum zt_res zn_act_result(struct zt_actx *c, int r, struct zn_err *err);
+
+/* Sets the deployment's step (what it is doing) or its status; not the end of either. */
+int zn_dep_step(struct zn_work *w, const char *hash, const char *step, struct zn_err *err);
+int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const char *reason,
+                  struct zn_err *err);
+
+/* Brings the proxy to what the database says: upstream files, then the configuration. */
+int zn_route_sync(struct zn_work *w, struct zn_err *err);
+/* Connects the proxy to an environment's network. ZN_NOT_FOUND: no task of it runs here yet. */
+int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err);
+/* Creates the swarm service of a deployment if it is absent. image: pinned reference. */
+int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
+                      struct zn_err *err);
+/* Removes a swarm service if it belongs to that deployment, and waits until its containers are gone. */
+int zn_service_remove(struct zn_work *w, struct zt_actx *c, const char *name, const char *hash,
+                      struct zn_err *err);
+/* Recreates production services that the swarm has lost, and the routes. Called now and then. */
+int zn_reconcile(struct zn_work *w, struct zn_err *err);
+
+#endif
