@@ -21,6 +21,7 @@ struct zn_config {
     const char *engine;        /* path of the engine's socket */
     const char *caddy_admin;   /* path of Caddy's admin socket */
     const char *caddy_edge, *caddy_probe;
+    const char *edge_dir;      /* folder of the proxy's upstream files */
     const char *handoff;       /* path of the supervisor's log hand-over socket */
     const char *state_dir;     /* the collector's buffer */
     const char *secrets_dir, *migrations_dir;
