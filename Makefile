@@ -111,4 +111,5 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .PHONY: help all zaned supervisor deps images clean check lint unit fuzz asan
+.SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:
