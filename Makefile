@@ -104,12 +104,18 @@ $(B)/unit/%: tests/unit/%.c $$(call unit_objs,$$*) $(BASE_O)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(LDFLAGS) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -lcriterion -o $@
 
+# Programs that integration tests drive against real components: tests/integration/c/<layer>_*.c
+probes: $(B)/probe/temporal/worker_probe
+$(B)/probe/%: tests/integration/c/$$(notdir $$*).c $$(call unit_objs,$$*) $(BASE_O)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $(filter %.c %.o,$^) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
+
 FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -I. -I$(B)/gen
 $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(GEN_H)
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: help all zaned supervisor deps images clean check lint unit fuzz asan
+.PHONY: probes help all zaned supervisor deps images clean check lint unit fuzz asan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:
