@@ -96,6 +96,9 @@ const char *zn_col(const PGresult *res, int row, const char *name);
 bool zn_col_bool(const PGresult *res, int row, const char *name);         /* null = false */
 long long zn_col_i64(const PGresult *res, int row, const char *name);     /* null = 0 */
 
+/* A statement without parameters that the catalogue cannot hold; for the store's own files only. */
+int zn_conn_plain(struct zn_conn *c, const char *text, struct zn_err *err);
+
 /* Applies migrations/NNNN_name.{expand,contract}.sql from dir in order, each in a transaction, all
  * under an advisory lock. A file that changed after it was applied is refused (ZN_CONFLICT).
  * *applied = how many ran now. */
