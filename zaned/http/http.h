@@ -1,5 +1,5 @@
-/* HTTP server: one libmicrohttpd epoll thread and a pool of workers. A request is collected whole
- * (bounded), then handed to the handler on a worker thread while its connection is suspended. */
+/* HTTP server: libmicrohttpd with one epoll thread, a pool of worker threads by suspend and resume.
+ * It knows requests, replies and lanes; routes and permissions are the application's (zaned/api). */
 #ifndef ZN_HTTP_HTTP_H
 #define ZN_HTTP_HTTP_H
 
@@ -12,69 +12,100 @@
 #include "base/json.h"
 #include "base/str.h"
 
-enum { ZN_BODY_MAX = 1 << 20, ZN_BODY_MAX_INGEST = 16 << 20, ZN_HEADERS_MAX = 64, ZN_QUERY_MAX = 64 };
+enum {
+    ZN_BODY_MAX = 1024 * 1024, /* of a request, unless its route says otherwise */
+    ZN_PARAMS_MAX = 8,
+    ZN_QUERY_MAX = 64,
+    ZN_HEADERS_MAX = 64,
+    ZN_REPLY_HEADERS_MAX = 8,
+    ZN_REPLY_MAX = 32 * 1024 * 1024,
+};
+
+/* Where a handler runs. LOOP may only touch memory: it holds up every connection. WORKER may block
+ * within its deadlines. */
+enum zn_lane { ZN_LANE_WORKER, ZN_LANE_LOOP };
 
 struct zn_pair {
     const char *name, *value;
 };
 
-/* Everything lives in the arena until the reply was sent. */
+/* All texts live in the arena, which ends with the exchange. Path, query and parameters are
+ * percent-decoded, valid UTF-8 and without NUL. */
 struct zn_request {
-    struct zn_arena arena;
-    const char *method;
-    const char *path; /* decoded by nothing: as sent, without the query */
-    char id[24];      /* request id, also in X-Request-Id of the reply */
-    struct zn_pair headers[ZN_HEADERS_MAX], query[ZN_QUERY_MAX]; /* query: percent-decoded */
-    unsigned nheaders, nquery;
-    const char *body; /* NUL-terminated; "" if none */
+    struct zn_arena *arena;
+    char id[32];             /* for logs and the X-Request-Id header */
+    const char *method, *path;
+    const char *raw_target;  /* as sent: path?query */
+    const char *client;      /* address of the client: last of X-Forwarded-For, else the peer's */
+    bool forwarded;          /* came through the proxy */
+    bool secure;             /* the client spoke https to the proxy */
+    struct zn_pair query[ZN_QUERY_MAX], headers[ZN_HEADERS_MAX];
+    unsigned nquery, nheaders;
+    const char *body;        /* body_len bytes, NUL after them; "" if there is none */
     size_t body_len;
-    const char *peer; /* address of the client's connection (the proxy's, behind it) */
+    const void *route;       /* the application's own, set when it chose the lane */
+    struct zn_pair params[ZN_PARAMS_MAX];
+    unsigned nparams;
 };
 
-struct zn_reply { /* zeroed; status must be set by the handler */
-    int status;
-    json_t *json;     /* owned by the reply; NULL = raw, or no body */
-    const char *raw;  /* in the request's arena or static */
-    size_t raw_len;
-    const char *content_type; /* of raw */
-    struct zn_pair headers[16];
+/* First value, or NULL. Header names are compared without case. Borrowed. */
+const char *zn_request_param(const struct zn_request *r, const char *name);
+const char *zn_request_query(const struct zn_request *r, const char *name);
+/* The i-th value (from 0) of a parameter that may be repeated, or NULL past the last. */
+const char *zn_request_query_at(const struct zn_request *r, const char *name, unsigned i);
+const char *zn_request_header(const struct zn_request *r, const char *name);
+/* Value of a cookie, copied into the arena; NULL if absent. */
+const char *zn_request_cookie(const struct zn_request *r, const char *name);
+
+struct zn_reply {
+    int status;               /* 0 = nothing was filled in yet */
+    const char *content_type; /* literal or arena; NULL with an empty body */
+    struct zn_buf body;       /* owned by the server */
+    struct zn_pair headers[ZN_REPLY_HEADERS_MAX]; /* literal or arena */
     unsigned nheaders;
+    bool close;               /* end the connection after this reply */
 };
 
-/* Case-insensitive header, NULL if absent. */
-const char *zn_header(const struct zn_request *r, const char *name);
-/* First value of a query parameter, NULL if absent. */
-const char *zn_query(const struct zn_request *r, const char *name);
-/* The i-th value of a repeated parameter, NULL past the last. */
-const char *zn_query_at(const struct zn_request *r, const char *name, unsigned i);
-/* Value of a cookie in the arena, NULL if absent. */
-const char *zn_cookie(struct zn_request *r, const char *name);
-/* name is static; value must live in the request's arena or be static. Past 16: dropped, logged. */
-void zn_reply_header(struct zn_reply *rep, const char *name, const char *value);
+/* Each replaces what was in the reply before, headers apart. */
+void zn_reply_json(struct zn_reply *r, int status, json_t *steals); /* NULL = out of memory, 500 */
+void zn_reply_empty(struct zn_reply *r, int status);
+void zn_reply_text(struct zn_reply *r, int status, const char *content_type, const void *data,
+                   size_t n); /* copies data */
+/* Adds a header; value must be a literal or live in the request's arena, without line breaks. */
+void zn_reply_header(struct zn_reply *r, const char *name, const char *value);
 
-struct zn_http_server;
-
-struct zn_http_server_config {
-    const char *listen; /* IPv4 address */
-    int port;
-    unsigned workers;
-    unsigned max_connections; /* 0 = 256 */
-    /* Largest body for that request (called on the loop: memory only). NULL = ZN_BODY_MAX. */
-    size_t (*body_limit)(void *arg, const char *method, const char *path);
-    /* Answers from memory on the loop thread and returns true, or leaves it to a worker. May be NULL. */
-    bool (*fast)(void *arg, struct zn_request *req, struct zn_reply *rep);
-    void (*handle)(void *arg, struct zn_request *req, struct zn_reply *rep); /* on a worker */
-    /* Reply for what the server itself refuses: 400, 413, 431, 503. NULL err->msg never. */
-    void (*refuse)(void *arg, struct zn_request *req, struct zn_reply *rep, int status,
-                   const char *code, const char *detail);
-    void *arg;
+/* What the server asks of the application. Every callback must leave a complete reply behind when it
+ * has one to give, and none may fail in another way. */
+struct zn_http_app {
+    void *self;
+    /* On the loop thread, once the head is there. Sets *lane and *body_max, or fills the reply to
+     * refuse at once (then the body is not read). */
+    void (*route)(void *self, struct zn_request *req, enum zn_lane *lane, size_t *body_max,
+                  struct zn_reply *reply);
+    /* On the lane's thread, once the body is there. */
+    void (*handle)(void *self, struct zn_request *req, struct zn_reply *reply);
+    /* The server itself refuses (400, 408, 413, 414, 431, 503): words for it. */
+    void (*refuse)(void *self, struct zn_request *req, int status, const char *detail,
+                   struct zn_reply *reply);
 };
 
-int zn_http_server_start(const struct zn_http_server_config *cfg, struct zn_http_server **ret,
-                         struct zn_err *err);
-/* Stops accepting, lets the requests under way end, joins. NULL is fine. */
-void zn_http_server_stop(struct zn_http_server *s);
-/* The port really bound (for port 0). */
-int zn_http_server_port(struct zn_http_server *s);
+struct zn_server_config {
+    const char *address;  /* IPv4 address to bind */
+    int port;             /* 0 = any, see zn_server_port */
+    unsigned workers;     /* threads of the WORKER lane; 0 = LOOP only */
+    unsigned queue;       /* requests that may wait for a worker; beyond: 503 */
+    unsigned max_conns;
+    int64_t arrive_ms;    /* a request must have arrived whole by then, else 408 */
+    int64_t wait_ms;      /* longest wait for a worker, else 503 */
+    struct zn_http_app app;
+};
+
+struct zn_server; /* owner: the caller */
+
+int zn_server_start(const struct zn_server_config *cfg, struct zn_server **ret, struct zn_err *err);
+int zn_server_port(const struct zn_server *s);
+/* Takes no more connections, lets running requests finish for at most drain_ms, then ends; it
+ * waits for handlers that still run. */
+void zn_server_stop(struct zn_server *s, int64_t drain_ms);
 
 #endif
