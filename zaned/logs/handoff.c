@@ -1,0 +1,194 @@
+#include "zaned/logs/handoff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/guard.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+
+enum { DATAGRAM_MAX = 1024 };
+
+void zn_handoff_init(struct zn_handoff *h, const char *path, const char *name)
+{
+    *h = (struct zn_handoff){ .path = path, .name = name, .fd = -1, .listen_fd = -1 };
+}
+
+static void hang_up(struct zn_handoff *h, int64_t now)
+{
+    if (h->fd >= 0)
+        close(h->fd);
+    h->fd = -1;
+    h->retry_at = now + ZN_HANDOFF_RETRY_MS;
+}
+
+void zn_handoff_done(struct zn_handoff *h)
+{
+    if (h->listen_fd >= 0)
+        close(h->listen_fd);
+    h->listen_fd = -1;
+    hang_up(h, 0);
+}
+
+/* One datagram, with a descriptor if pass_fd >= 0; 0 or -1 with errno. */
+static int send_json(int fd, json_t *steals, int pass_fd)
+{
+    zn_auto_json doc = steals;
+    char text[DATAGRAM_MAX];
+    size_t n = doc ? json_dumpb(doc, text, sizeof text, JSON_COMPACT) : 0;
+    struct iovec iov = { .iov_base = text, .iov_len = n };
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    if (!n || n > sizeof text) {
+        errno = EMSGSIZE;
+        return -1;
+    }
+    if (pass_fd >= 0) {
+        m.msg_control = control.room;
+        m.msg_controllen = sizeof control.room;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &pass_fd, sizeof pass_fd);
+    }
+    return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+}
+
+static int dial(const char *path)
+{
+    ZN_AUTO(zn_auto_fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    int ret;
+
+    if (fd < 0 || snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path) >= (int)sizeof sa.sun_path)
+        return -1;
+    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
+        return -1;
+    ret = fd;
+    fd = -1;
+    return ret;
+}
+
+/* Says who we are; a descriptor that we hold goes along, so that a supervisor that was restarted gets
+ * the socket back on which the engine's connections wait. */
+static void introduce(struct zn_handoff *h, int64_t now)
+{
+    json_t *hello = h->listen_fd >= 0 ? json_pack("{s:s,s:b}", "name", h->name, "fd", 1)
+                                      : json_pack("{s:s}", "name", h->name);
+
+    h->fd = dial(h->path);
+    if (h->fd < 0 || send_json(h->fd, hello, h->listen_fd) < 0) {
+        if (h->attempts++ == 0)
+            zn_warn("no log hand-over at %s: %s; trying every second", h->path, strerror(errno));
+        if (h->fd < 0)
+            json_decref(hello);
+        hang_up(h, now);
+        return;
+    }
+    zn_info("connected to the log hand-over at %s", h->path);
+    h->attempts = 0;
+    h->said_at = 0;
+}
+
+static void say(struct zn_handoff *h, int64_t now, const char *why)
+{
+    json_t *doc = why ? json_pack("{s:s,s:s%}", "state", "down", "why", why, strnlen(why, 200))
+                      : json_pack("{s:s}", "state", "ready");
+
+    if (send_json(h->fd, doc, -1) < 0 && errno != EAGAIN)
+        hang_up(h, now);
+    h->said_at = now;
+    h->said_ready = !why;
+}
+
+int64_t zn_handoff_tick(struct zn_handoff *h, int64_t now, const char *why)
+{
+    if (h->fd < 0 && now >= h->retry_at)
+        introduce(h, now);
+    if (h->fd >= 0 && h->listen_fd < 0)
+        why = why ? why : "waiting for the descriptor";
+    if (h->fd >= 0 && (!h->said_at || h->said_ready != !why || now - h->said_at >= ZN_HANDOFF_SAY_MS))
+        say(h, now, why);
+    return h->fd < 0 ? h->retry_at - now : h->said_at + ZN_HANDOFF_SAY_MS - now;
+}
+
+/* Closes all descriptors that came but the first; returns that, or -1. */
+static int received_fd(struct msghdr *m)
+{
+    int ret = -1;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (ret < 0)
+                ret = fd;
+            else
+                close(fd);
+        }
+    }
+    return ret;
+}
+
+static void command(struct zn_handoff *h, const char *cmd, int fd)
+{
+    if (strcmp(cmd, "fd") == 0 && fd >= 0) {
+        if (h->listen_fd >= 0)
+            close(h->listen_fd);
+        h->listen_fd = fd;
+        h->said_at = 0; /* the state may have changed: say it at once */
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (strcmp(cmd, "accept") == 0 || strcmp(cmd, "hold") == 0)
+        h->accept = strcmp(cmd, "accept") == 0;
+    else
+        zn_warn("unknown command from the log hand-over: %.40s", cmd);
+}
+
+void zn_handoff_read(struct zn_handoff *h, int64_t now)
+{
+    char text[DATAGRAM_MAX];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(4 * sizeof(int))];
+    } control;
+
+    while (h->fd >= 0) {
+        struct iovec iov = { .iov_base = text, .iov_len = sizeof text };
+        struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+                            .msg_controllen = sizeof control.room };
+        ssize_t n = recvmsg(h->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        struct zn_err err = { 0 };
+        zn_auto_json doc = NULL;
+        int fd;
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            zn_warn("the log hand-over closed the connection; staying with \"%s\"",
+                    h->accept ? "accept" : "hold");
+            hang_up(h, now);
+            return;
+        }
+        fd = received_fd(&m);
+        if (zn_json_parse(text, (size_t)n, &doc, &err) < 0 || !zn_json_str(doc, "cmd", NULL)) {
+            zn_warn("broken datagram from the log hand-over: %s", err.msg);
+            if (fd >= 0)
+                close(fd);
+            continue;
+        }
+        command(h, zn_json_str(doc, "cmd", ""), fd);
+    }
+}
