@@ -56,6 +56,7 @@ struct zt_event { /* texts and value are borrowed */
     const char *key;  /* activity id, timer id, child's workflow id, signal name, run id (1, 9) */
     const char *name; /* activity type, workflow type */
     json_t *value;    /* input or result; may be NULL */
+    bool unreadable;  /* there is a value, but not in an encoding known here */
     const char *reason, *reason_type; /* of failures; may be NULL */
     int cause;        /* WorkflowTaskFailedCause */
 };
