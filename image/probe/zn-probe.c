@@ -3,6 +3,8 @@
  *   http HOST:PORT/PATH         the answer's status is 2xx
  *   http unix:/SOCKET:/PATH     the same over a unix socket
  *   valkey HOST:PORT FILE       AUTH with the password in FILE, then PING answers PONG
+ *   grpc HOST:PORT SERVICE      grpc.health.v1.Health/Check of SERVICE answers SERVING
+ *   postgres DIRECTORY USER     over the unix socket in DIRECTORY, without a password: SELECT 1
  * Exit 0 when healthy; else 1 and one line of reason. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -166,6 +168,203 @@ static int probe_valkey(const char *where, const char *file)
     return 0;
 }
 
+/* --- gRPC: one unary call by hand (RFC 9113 frames, RFC 7541 literals without a dynamic table) --- */
+
+struct bytes {
+    unsigned char b[1024];
+    size_t n;
+};
+
+static void put(struct bytes *o, const void *p, size_t n)
+{
+    if (n > sizeof o->b - o->n)
+        unhealthy("name too long");
+    memcpy(o->b + o->n, p, n);
+    o->n += n;
+}
+
+static void put_byte(struct bytes *o, unsigned v)
+{
+    unsigned char c = (unsigned char)v;
+
+    put(o, &c, 1);
+}
+
+static void put_text(struct bytes *o, const char *s)
+{
+    size_t n = strlen(s);
+
+    if (n > 126)
+        unhealthy("%s: too long", s);
+    put_byte(o, (unsigned)n);
+    put(o, s, n);
+}
+
+static void put_frame(struct bytes *o, unsigned type, unsigned flags, unsigned stream,
+                      const struct bytes *payload)
+{
+    unsigned char h[9] = { 0, (unsigned char)(payload->n >> 8), (unsigned char)payload->n,
+                           (unsigned char)type, (unsigned char)flags, 0, 0, 0,
+                           (unsigned char)stream };
+
+    put(o, h, sizeof h);
+    put(o, payload->b, payload->n);
+}
+
+static void grpc_request(struct bytes *o, const char *where, const char *service)
+{
+    struct bytes none = { .n = 0 }, head = { .n = 0 }, data = { .n = 0 };
+    size_t n = strlen(service);
+
+    put(o, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    put_frame(o, 4, 0, 0, &none); /* SETTINGS */
+    put_byte(&head, 0x83);        /* :method POST */
+    put_byte(&head, 0x86);        /* :scheme http */
+    put_byte(&head, 0x04);        /* :path */
+    put_text(&head, "/grpc.health.v1.Health/Check");
+    put_byte(&head, 0x01); /* :authority */
+    put_text(&head, where);
+    put(&head, "\x0f\x10", 2); /* content-type */
+    put_text(&head, "application/grpc");
+    put_byte(&head, 0x00);
+    put_text(&head, "te");
+    put_text(&head, "trailers");
+    put_frame(o, 1, 4, 1, &head); /* HEADERS, END_HEADERS */
+    put(&data, "\0\0\0\0", 4);
+    put_byte(&data, (unsigned)(n + 2));
+    put_byte(&data, 0x0a); /* field 1, text */
+    put_text(&data, service);
+    put_frame(o, 0, 1, 1, &data); /* DATA, END_STREAM */
+}
+
+/* Reads frames until the answer's DATA (1 = SERVING) or the end of the stream. */
+static int grpc_status(int fd, const char *where)
+{
+    static unsigned char in[65536];
+    size_t have = 0;
+
+    for (;;) {
+        ssize_t k;
+
+        await(fd, POLLIN, where);
+        k = read(fd, in + have, sizeof in - have);
+        if (k <= 0)
+            unhealthy("%s: the connection was closed", where);
+        have += (size_t)k;
+        while (have >= 9) {
+            size_t len = (size_t)in[0] << 16 | (size_t)in[1] << 8 | in[2];
+
+            if (9 + len > sizeof in)
+                unhealthy("%s: no gRPC answer", where);
+            if (have < 9 + len)
+                break;
+            if (in[8] == 1 && in[3] == 0 && len >= 7)
+                return in[9 + 5] == 0x08 ? in[9 + 6] : 0;
+            if (in[8] == 1 && (in[3] == 3 || (in[3] == 1 && in[4] & 1)))
+                unhealthy("%s: the health service knows nothing of it", where);
+            memmove(in, in + 9 + len, have -= 9 + len);
+        }
+    }
+}
+
+static int probe_grpc(const char *where, const char *service)
+{
+    static const char *const words[] = { "UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN" };
+    struct bytes o = { .n = 0 };
+    int fd = connect_tcp(where), status;
+
+    grpc_request(&o, where, service);
+    if (send(fd, o.b, o.n, MSG_NOSIGNAL) != (ssize_t)o.n)
+        unhealthy("%s: %s", where, strerror(errno));
+    status = grpc_status(fd, where);
+    if (status != 1)
+        unhealthy("%s is %s", service, status < 4 ? words[status] : "UNKNOWN");
+    return 0;
+}
+
+/* --- Postgres: start-up and one simple query of protocol 3.0 ------------------------------------ */
+
+/* One message of the server into in (at most size); returns its type. */
+static int pg_message(int fd, unsigned char *in, size_t size, size_t *len)
+{
+    unsigned char head[5];
+    size_t n = 0, want;
+
+    while (n < sizeof head) {
+        await(fd, POLLIN, "postgres");
+        ssize_t k = read(fd, head + n, sizeof head - n);
+        if (k <= 0)
+            unhealthy("postgres closed the connection");
+        n += (size_t)k;
+    }
+    want = ((size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4]) - 4;
+    if (want >= size)
+        unhealthy("postgres: a message of %zu bytes", want);
+    for (n = 0; n < want;) {
+        await(fd, POLLIN, "postgres");
+        ssize_t k = read(fd, in + n, want - n);
+        if (k <= 0)
+            unhealthy("postgres closed the connection");
+        n += (size_t)k;
+    }
+    in[want] = '\0';
+    *len = want;
+    return head[0];
+}
+
+/* The text of an ErrorResponse: fields of a type byte and a text; M is the message. */
+static void pg_error(const unsigned char *in, size_t len)
+{
+    for (size_t i = 0; i + 1 < len && in[i]; i += strlen((const char *)in + i) + 1)
+        if (in[i] == 'M')
+            unhealthy("postgres: %s", (const char *)in + i + 1);
+    unhealthy("postgres: an error without words");
+}
+
+/* Until ReadyForQuery; true if a row with "1" came by. */
+static int pg_until_ready(int fd)
+{
+    unsigned char in[8192];
+    size_t len;
+    int seen = 0;
+
+    for (;;) {
+        int type = pg_message(fd, in, sizeof in, &len);
+
+        if (type == 'E')
+            pg_error(in, len);
+        if (type == 'R' && (len < 4 || in[3] != 0))
+            unhealthy("postgres asks for a password");
+        if (type == 'D' && len == 7 && in[6] == '1')
+            seen = 1;
+        if (type == 'Z')
+            return seen;
+    }
+}
+
+static int probe_postgres(const char *directory, const char *user)
+{
+    struct bytes o = { .n = 0 }, body = { .n = 0 };
+    char path[108];
+    int fd;
+
+    snprintf(path, sizeof path, "%.90s/.s.PGSQL.5432", directory);
+    fd = connect_unix(path);
+    put(&body, "\0\3\0\0user", 9);
+    put(&body, user, strlen(user) + 1);
+    put(&body, "database\0postgres\0", 19);
+    put_byte(&o, 0), put_byte(&o, 0), put_byte(&o, 0), put_byte(&o, (unsigned)body.n + 4);
+    put(&o, body.b, body.n);
+    if (send(fd, o.b, o.n, MSG_NOSIGNAL) != (ssize_t)o.n)
+        unhealthy("postgres: %s", strerror(errno));
+    pg_until_ready(fd);
+    if (send(fd, "Q\0\0\0\rSELECT 1\0", 14, MSG_NOSIGNAL) != 14)
+        unhealthy("postgres: %s", strerror(errno));
+    if (!pg_until_ready(fd))
+        unhealthy("postgres: SELECT 1 gave no row");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     int i = 1;
@@ -183,6 +382,11 @@ int main(int argc, char **argv)
         return probe_http(argv[i + 1]);
     if (argc == i + 3 && strcmp(argv[i], "valkey") == 0)
         return probe_valkey(argv[i + 1], argv[i + 2]);
+    if (argc == i + 3 && strcmp(argv[i], "grpc") == 0)
+        return probe_grpc(argv[i + 1], argv[i + 2]);
+    if (argc == i + 3 && strcmp(argv[i], "postgres") == 0)
+        return probe_postgres(argv[i + 1], argv[i + 2]);
     unhealthy("usage: zn-probe [-t ms] tcp HOST:PORT | http HOST:PORT/PATH | http "
-              "unix:/SOCKET:/PATH | valkey HOST:PORT FILE");
+              "unix:/SOCKET:/PATH | valkey HOST:PORT FILE | grpc HOST:PORT SERVICE | "
+              "postgres DIRECTORY USER");
 }

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from private_engine import UnixHTTP, wait_until
 
-NAMES = ["caddy", "loki", "postgres", "valkey"]
+NAMES = ["caddy", "loki", "postgres", "temporal", "valkey"]
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +39,11 @@ def secret_dir(tmp_path):
 
 
 class Box:
-    def __init__(self, engine, facts, binds=(), tmpfs=()):
+    def __init__(self, engine, facts, binds=(), tmpfs=(), alias=None, env=()):
         self.engine = engine
+        networks = {"EndpointsConfig": {"zn-images": {"Aliases": [alias] if alias else []}}}
         self.id = engine.call("POST", "/containers/create", {
-            "Image": facts["id"], "HostConfig": {
+            "Image": facts["id"], "Env": list(env), "NetworkingConfig": networks, "HostConfig": {
                 "ReadonlyRootfs": True, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "Init": True,
                 "Memory": 320 << 20, "NetworkMode": "zn-images", "Binds": list(binds),
                 "Tmpfs": {path: options for path, options in tmpfs}}})["Id"]
@@ -57,7 +58,10 @@ class Box:
         return state["Health"]["Status"] == "healthy"
 
     def logs(self):
-        return self.engine.request("GET", f"/v1.41/containers/{self.id}/logs?stdout=1&stderr=1&tail=30")[2][-2000:]
+        return self.all_logs()[-2000:]
+
+    def all_logs(self):
+        return self.engine.request("GET", f"/v1.41/containers/{self.id}/logs?stdout=1&stderr=1")[2]
 
     def address(self):
         return self.inspect()["NetworkSettings"]["Networks"]["zn-images"]["IPAddress"]
@@ -140,6 +144,27 @@ def test_migrations_apply_to_a_new_database_as_its_owner(start, secret_dir, root
         code, out = box.run("psql", "-q1", "-v", "ON_ERROR_STOP=1", "-f", f"/migrations/{name}",
                             f"postgresql://zane:{password}@{box.address()}/zane")
         assert code == 0, f"{name}: {out}"
+
+
+def test_temporal_sets_up_its_schema_once_and_survives_a_kill(start, secret_dir, engine):
+    start("postgres", binds=[f"{secret_dir}:/run/secrets:ro"], alias="zn-postgres",
+          tmpfs=[("/tmp", "mode=1777"), ("/run/postgresql", "uid=970,gid=970,mode=755"),
+                 ("/var/lib/postgresql/data", "uid=970,gid=970,mode=700")])
+    box = start("temporal", binds=[f"{secret_dir}:/run/secrets:ro"], tmpfs=[("/tmp", "mode=1777")])
+    logs = box.all_logs()
+    assert b"setting it up" in logs
+    box.kill()
+    wait_until(box.healthy, 60, "temporal healthy after kill -9")
+    again = box.all_logs()[len(logs):]
+    assert b"setting it up" not in again, again
+    argv = json.dumps(engine.call("GET", f"/containers/{box.id}/top?ps_args=-eo%20pid,args"))
+    assert (secret_dir / "pg_temporal_password").read_text().strip() not in argv
+    code, out = box.run("/zn-probe", "grpc", "127.0.0.1:7233", "nobody.knows.It")
+    assert code == 1 and "knows nothing" in out, out
+    code, out = box.run("/zn-probe", "grpc", "127.0.0.1:1", "x")
+    assert code == 1 and "refused" in out, out
+    stats = engine.call("GET", f"/containers/{box.id}/stats?stream=false&one-shot=true")["memory_stats"]
+    print(f"temporal idle: {stats['usage'] / 2**20:.0f} MiB")
 
 
 def test_loki_takes_a_line_and_finds_it(start, engine):
