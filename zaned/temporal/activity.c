@@ -11,24 +11,29 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "base/log.h"
-#include "zaned/temporal/pb.h"
+#include "zaned/temporal/wire.h"
 #include "zaned/temporal/worker_internal.h"
 
-static const int64_t BEAT_MIN_MS = 500, BEAT_MAX_MS = 30000;
+/* Beats come four times within the heartbeat time-out: one that is lost costs nothing, and a
+ * cancellation, which only their answers bring, is seen soon. */
+static const int64_t BEAT_MIN_MS = 500, BEAT_MAX_MS = 30000, BEAT_CALL_MS = 5000;
 static const int64_t REPORT_MIN_MS = 10000;
+enum { BEATS = 4 };
 
 struct zt_actx {
     struct zt_actx *next; /* in the worker's list */
     struct zt_worker *w;
     struct zn_arena arena; /* of the decoded task */
     const Zt__PollActivityTaskQueueResponse *task;
-    int64_t deadline_ms, beat_every_ms, next_beat_ms; /* zn_now_ms clock; beat_every 0 = none */
+    int64_t deadline_ms, beat_every_ms; /* zn_now_ms clock */
     int cancel_fd;
     atomic_bool canceled, by_server, stopping, gone; /* gone: the server has given the attempt up */
     atomic_int refs;        /* the attempt, and each heartbeat under way */
-    pthread_mutex_t lock;   /* of details and beating */
+    pthread_mutex_t lock;   /* of the next four */
     json_t *details;
     bool beating;
+    bool told;              /* the author has given details: they go out even without a time-out */
+    int64_t next_beat_ms;   /* INT64_MAX = never */
     json_t *last_details;   /* of the attempt before */
     char type[128], message[1024];
     int64_t next_retry_ms;
@@ -46,9 +51,18 @@ static void cancel(struct zt_actx *c)
 
 void zt_heartbeat(struct zt_actx *c, json_t *details)
 {
+    if (zt_json_size(details) > ZT_PAYLOAD_MAX) {
+        zn_warn("activity of %s: heartbeat details over %d bytes are left out", zt_actx_workflow_id(c),
+                ZT_PAYLOAD_MAX);
+        json_decref(details);
+        return;
+    }
     pthread_mutex_lock(&c->lock);
     json_decref(c->details);
     c->details = details;
+    if (!c->told) /* the first at once, the others with the beat */
+        c->next_beat_ms = 0;
+    c->told = true;
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -137,10 +151,25 @@ static void unref(struct zt_actx *c)
     free(c);
 }
 
+/* How long this attempt may take: its own limit, and what all attempts together have left. */
+static int64_t allowed_ms(const Zt__PollActivityTaskQueueResponse *t)
+{
+    int64_t one = zt_duration_ms(t->start_to_close_timeout);
+    int64_t all = zt_duration_ms(t->schedule_to_close_timeout);
+    int64_t ms = one ? one : INT32_MAX;
+
+    if (all && t->scheduled_time && t->started_time) {
+        int64_t left = all - (zt_timestamp_ms(t->started_time) - zt_timestamp_ms(t->scheduled_time));
+
+        ms = left < ms ? left : ms;
+    }
+    return ms > 0 ? ms : 1;
+}
+
 static struct zt_actx *attempt_new(struct zt_worker *w, const uint8_t *body, size_t n)
 {
     struct zt_actx *c = calloc(1, sizeof *c);
-    int64_t beat, left, now = zn_now_ms();
+    int64_t beat, now = zn_now_ms();
 
     if (!c)
         return NULL;
@@ -154,17 +183,14 @@ static struct zt_actx *attempt_new(struct zt_worker *w, const uint8_t *body, siz
         unref(c);
         return NULL;
     }
-    left = zt_duration_ms(c->task->start_to_close_timeout);
-    c->deadline_ms = now + (left ? left : INT32_MAX);
+    c->deadline_ms = now + allowed_ms(c->task);
     beat = zt_duration_ms(c->task->heartbeat_timeout);
-    if (beat) {
-        c->beat_every_ms = beat / 4;
-        if (c->beat_every_ms < BEAT_MIN_MS)
-            c->beat_every_ms = BEAT_MIN_MS;
-        if (c->beat_every_ms > BEAT_MAX_MS)
-            c->beat_every_ms = BEAT_MAX_MS;
-        c->next_beat_ms = now + c->beat_every_ms;
-    }
+    c->beat_every_ms = beat ? beat / BEATS : BEAT_MAX_MS;
+    if (c->beat_every_ms < BEAT_MIN_MS)
+        c->beat_every_ms = BEAT_MIN_MS;
+    if (c->beat_every_ms > BEAT_MAX_MS)
+        c->beat_every_ms = BEAT_MAX_MS;
+    c->next_beat_ms = beat ? now + c->beat_every_ms : INT64_MAX;
     json_t *details = zt_payloads_json(c->task->heartbeat_details);
     c->last_details = json_is_null(details) ? NULL : details;
     return c;
@@ -202,10 +228,10 @@ static void beat_done(void *arg, const struct zt_grpc_reply *r)
         Zt__RecordActivityTaskHeartbeatResponse *resp = zt_pb_unpack(
             &zt__record_activity_task_heartbeat_response__descriptor, &a, r->body, r->len);
 
-        if (resp && resp->cancel_requested) {
+        if (resp && resp->cancel_requested)
             atomic_store(&c->by_server, true);
-            cancel(c);
-        }
+        if (resp && (resp->cancel_requested || resp->activity_paused || resp->activity_reset))
+            cancel(c); /* paused or reset by an operator: this attempt ends as failed */
     } else if (r->code == ZT_GRPC_NOT_FOUND) {
         atomic_store(&c->gone, true);
         cancel(c);
@@ -216,9 +242,10 @@ static void beat_done(void *arg, const struct zt_grpc_reply *r)
     unref(c);
 }
 
+/* Sends a heartbeat unless one is under way. */
 static void beat(struct zt_actx *c)
 {
-    zn_auto_arena struct zn_arena a = { .limit = 4 << 20 };
+    zn_auto_arena struct zn_arena a = { .limit = ZT_WIRE_ARENA };
     Zt__RecordActivityTaskHeartbeatRequest req;
     size_t n;
 
@@ -227,7 +254,8 @@ static void beat(struct zt_actx *c)
     bool busy = c->beating;
     if (!busy) {
         c->beating = true;
-        req.details = zt_payloads(&a, c->details);
+        /* The server keeps only the newest: without own ones, those of the attempt before stay. */
+        req.details = zt_payloads(&a, c->details ? c->details : c->last_details);
     }
     pthread_mutex_unlock(&c->lock);
     if (busy)
@@ -237,7 +265,18 @@ static void beat(struct zt_actx *c)
     req.namespace_ = zt_text(&a, zt_client_namespace(c->w->cfg.client));
     void *bytes = zt_pb_pack(&a, &req.base, &n);
     atomic_fetch_add(&c->refs, 1);
-    zt_grpc_submit(c->w->grpc, ZT_RPC("RecordActivityTaskHeartbeat"), bytes, n, 5000, beat_done, c);
+    zt_grpc_submit(c->w->grpc, ZT_RPC("RecordActivityTaskHeartbeat"), bytes, n, BEAT_CALL_MS, beat_done,
+                   c);
+}
+
+static bool beat_is_due(struct zt_actx *c, int64_t now)
+{
+    pthread_mutex_lock(&c->lock);
+    bool due = now >= c->next_beat_ms && !c->beating && !atomic_load(&c->gone);
+    if (due)
+        c->next_beat_ms = now + c->beat_every_ms;
+    pthread_mutex_unlock(&c->lock);
+    return due;
 }
 
 void zt_activity_tick(struct zt_worker *w, int64_t now)
@@ -250,10 +289,8 @@ void zt_activity_tick(struct zt_worker *w, int64_t now)
             atomic_store(&c->stopping, true);
             cancel(c);
         }
-        if (c->beat_every_ms && now >= c->next_beat_ms) {
-            c->next_beat_ms = now + c->beat_every_ms;
+        if (beat_is_due(c, now))
             beat(c);
-        }
     }
     pthread_mutex_unlock(&w->lock);
 }
@@ -289,38 +326,63 @@ static void report_failure(struct zt_actx *c, struct zn_arena *a)
     req.failure = zt_failure(a, req.identity, c->message, c->type, c->next_retry_ms < 0,
                              c->next_retry_ms > 0 ? c->next_retry_ms : 0);
     pthread_mutex_lock(&c->lock);
-    req.last_heartbeat_details = zt_payloads(a, c->details);
+    req.last_heartbeat_details = zt_payloads(a, c->details ? c->details : c->last_details);
     pthread_mutex_unlock(&c->lock);
     report(c, ZT_RPC("RespondActivityTaskFailed"), &req.base, a);
 }
 
+static void report_completed(struct zt_actx *c, json_t *result, struct zn_arena *a)
+{
+    Zt__RespondActivityTaskCompletedRequest req;
+
+    zt__respond_activity_task_completed_request__init(&req);
+    req.task_token = c->task->task_token;
+    req.result = zt_payloads(a, result ? result : json_null());
+    req.identity = zt_text(a, zt_client_identity(c->w->cfg.client));
+    req.namespace_ = zt_text(a, zt_client_namespace(c->w->cfg.client));
+    report(c, ZT_RPC("RespondActivityTaskCompleted"), &req.base, a);
+}
+
+static void report_canceled(struct zt_actx *c, struct zn_arena *a)
+{
+    Zt__RespondActivityTaskCanceledRequest req;
+
+    zt__respond_activity_task_canceled_request__init(&req);
+    req.task_token = c->task->task_token;
+    req.identity = zt_text(a, zt_client_identity(c->w->cfg.client));
+    req.namespace_ = zt_text(a, zt_client_namespace(c->w->cfg.client));
+    report(c, ZT_RPC("RespondActivityTaskCanceled"), &req.base, a);
+}
+
+/* Why an attempt gave up that the server did not cancel. */
+static const char *interruption(struct zt_actx *c)
+{
+    if (zt_actx_stopping(c))
+        return "the worker is stopping";
+    if (zn_now_ms() >= c->deadline_ms)
+        return "the attempt timed out";
+    return zt_actx_canceled(c) ? "the attempt was paused or reset" : "the attempt gave up unasked";
+}
+
 static void report_end(struct zt_actx *c, enum zt_res r, json_t *result)
 {
-    zn_auto_arena struct zn_arena a = { .limit = 16 << 20 };
+    zn_auto_arena struct zn_arena a = { .limit = ZT_WIRE_ARENA };
+    size_t size = zt_json_size(result);
 
     if (atomic_load(&c->gone))
         return;
+    if (r == ZT_OK && size > ZT_PAYLOAD_MAX)
+        r = zt_fail(c, "result_too_large", -1, "the result has %zu bytes, at most %d", size,
+                    ZT_PAYLOAD_MAX);
+    if (r == ZT_CANCELED && !atomic_load(&c->by_server))
+        r = zt_fail(c, "interrupted", 0, "%s", interruption(c));
     if (r == ZT_OK) {
-        Zt__RespondActivityTaskCompletedRequest req;
-
-        zt__respond_activity_task_completed_request__init(&req);
-        req.task_token = c->task->task_token;
-        req.result = zt_payloads(&a, result ? result : json_null());
-        req.identity = zt_text(&a, zt_client_identity(c->w->cfg.client));
-        req.namespace_ = zt_text(&a, zt_client_namespace(c->w->cfg.client));
-        report(c, ZT_RPC("RespondActivityTaskCompleted"), &req.base, &a);
-    } else if (r == ZT_CANCELED && atomic_load(&c->by_server)) {
-        Zt__RespondActivityTaskCanceledRequest req;
-
-        zt__respond_activity_task_canceled_request__init(&req);
-        req.task_token = c->task->task_token;
-        req.identity = zt_text(&a, zt_client_identity(c->w->cfg.client));
-        req.namespace_ = zt_text(&a, zt_client_namespace(c->w->cfg.client));
-        report(c, ZT_RPC("RespondActivityTaskCanceled"), &req.base, &a);
+        report_completed(c, result, &a);
+    } else if (r == ZT_CANCELED) {
+        report_canceled(c, &a);
     } else {
-        if (r == ZT_CANCELED)
-            zt_fail(c, "interrupted", 0, "%s",
-                    zt_actx_stopping(c) ? "the worker is stopping" : "the attempt timed out");
+        if (!c->message[0])
+            zt_fail(c, "failed", 0, "the activity failed and gave no reason");
         report_failure(c, &a);
     }
 }
@@ -348,7 +410,10 @@ void zt_activity_run(struct zt_worker *w, const uint8_t *body, size_t n)
     enum zt_res r;
 
     enlist(c);
-    if (!act)
+    if (atomic_load(&w->stop)) { /* came with the last poll: another worker has it sooner */
+        atomic_store(&c->stopping, true);
+        r = zt_fail(c, "interrupted", 0, "the worker is stopping");
+    } else if (!act)
         r = zt_fail(c, "unknown_activity", 0, "this worker has no activity %s", type);
     else if (!input)
         r = zt_fail(c, "bad_input", -1, "the input of %s has an encoding not known here", type);

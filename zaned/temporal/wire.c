@@ -7,10 +7,18 @@
 enum { CT_ACTIVITY = 1, CT_CANCEL_ACTIVITY = 2, CT_TIMER = 3, CT_COMPLETE = 4, CT_FAIL = 5,
        CT_CANCEL_TIMER = 6, CT_CANCEL = 7, CT_CANCEL_EXTERNAL = 8, CT_CONTINUE = 10, CT_CHILD = 11 };
 
-static json_t *keep(struct zt_values *values, json_t *v)
+/* What the API takes: 4 MiB for a request, 2,000 pending activities of a run. */
+enum { ANSWER_MAX = 7 << 19, COMMANDS_MAX = 2000 };
+
+/* The value of an event, owned by values. */
+static void take(struct zt_values *values, const Zt__Payloads *p, struct zt_event *ret)
 {
+    json_t *v = zt_payloads_json(p);
+
+    ret->value = v;
+    ret->unreadable = !v;
     if (!v || json_is_null(v))
-        return v;
+        return;
     if (values->n == values->cap) {
         size_t cap = values->cap ? values->cap * 2 : 32;
         json_t **more = realloc(values->v, cap * sizeof *more);
@@ -20,7 +28,7 @@ static json_t *keep(struct zt_values *values, json_t *v)
         values->v = more;
         values->cap = cap;
     }
-    return values->v[values->n++] = v;
+    values->v[values->n++] = v;
 }
 
 void zt_values_done(struct zt_values *v)
@@ -31,10 +39,11 @@ void zt_values_done(struct zt_values *v)
     memset(v, 0, sizeof *v);
 }
 
-/* The innermost failure says why: the outer ones only that an activity or child failed. */
+/* What an activity or child failed of. Wrappers and time-outs only say that something went wrong
+ * below; the failure of an attempt itself says what. */
 static void read_failure(const Zt__Failure *f, struct zt_event *ret)
 {
-    while (f && f->cause)
+    while (f && f->cause && f->failure_info_case != ZT__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO)
         f = f->cause;
     if (!f)
         return;
@@ -53,8 +62,7 @@ static void read_activity(const Zt__HistoryEvent *e, struct zt_values *values, s
         break;
     case ZT_E_ACT_COMPLETED:
         ret->ref = e->activity_task_completed_event_attributes->scheduled_event_id;
-        ret->value = keep(values,
-                          zt_payloads_json(e->activity_task_completed_event_attributes->result));
+        take(values, e->activity_task_completed_event_attributes->result, ret);
         break;
     case ZT_E_ACT_FAILED:
         ret->ref = e->activity_task_failed_event_attributes->scheduled_event_id;
@@ -92,8 +100,7 @@ static void read_child(const Zt__HistoryEvent *e, struct zt_values *values, stru
         break;
     case ZT_E_CHILD_COMPLETED:
         ret->ref = e->child_workflow_execution_completed_event_attributes->initiated_event_id;
-        ret->value = keep(
-            values, zt_payloads_json(e->child_workflow_execution_completed_event_attributes->result));
+        take(values, e->child_workflow_execution_completed_event_attributes->result, ret);
         break;
     case ZT_E_CHILD_FAILED:
         ret->ref = e->child_workflow_execution_failed_event_attributes->initiated_event_id;
@@ -118,8 +125,7 @@ static void read_workflow(const Zt__HistoryEvent *e, struct zt_values *values, s
     switch (e->event_type) {
     case ZT_E_STARTED:
         ret->key = e->workflow_execution_started_event_attributes->original_execution_run_id;
-        ret->value =
-            keep(values, zt_payloads_json(e->workflow_execution_started_event_attributes->input));
+        take(values, e->workflow_execution_started_event_attributes->input, ret);
         break;
     case ZT_E_TASK_FAILED:
         ret->cause = e->workflow_task_failed_event_attributes->cause;
@@ -127,8 +133,7 @@ static void read_workflow(const Zt__HistoryEvent *e, struct zt_values *values, s
         break;
     case ZT_E_SIGNALED:
         ret->key = e->workflow_execution_signaled_event_attributes->signal_name;
-        ret->value =
-            keep(values, zt_payloads_json(e->workflow_execution_signaled_event_attributes->input));
+        take(values, e->workflow_execution_signaled_event_attributes->input, ret);
         break;
     case ZT_E_TIMER_STARTED:
         ret->key = e->timer_started_event_attributes->timer_id;
@@ -146,14 +151,45 @@ static void read_workflow(const Zt__HistoryEvent *e, struct zt_values *values, s
     }
 }
 
+/* The oneof that belongs to a type; 0 = we read nothing of it. */
+static int attributes_of(int type)
+{
+#define A(name) ZT__HISTORY_EVENT__ATTRIBUTES_##name##_EVENT_ATTRIBUTES
+    static const int of[] = {
+        [ZT_E_STARTED] = A(WORKFLOW_EXECUTION_STARTED),
+        [ZT_E_TASK_FAILED] = A(WORKFLOW_TASK_FAILED),
+        [ZT_E_ACT_SCHEDULED] = A(ACTIVITY_TASK_SCHEDULED),
+        [ZT_E_ACT_COMPLETED] = A(ACTIVITY_TASK_COMPLETED),
+        [ZT_E_ACT_FAILED] = A(ACTIVITY_TASK_FAILED),
+        [ZT_E_ACT_TIMED_OUT] = A(ACTIVITY_TASK_TIMED_OUT),
+        [ZT_E_ACT_CANCEL_REQUESTED] = A(ACTIVITY_TASK_CANCEL_REQUESTED),
+        [ZT_E_ACT_CANCELED] = A(ACTIVITY_TASK_CANCELED),
+        [ZT_E_TIMER_STARTED] = A(TIMER_STARTED),
+        [ZT_E_TIMER_FIRED] = A(TIMER_FIRED),
+        [ZT_E_TIMER_CANCELED] = A(TIMER_CANCELED),
+        [ZT_E_SIGNALED] = A(WORKFLOW_EXECUTION_SIGNALED),
+        [ZT_E_CHILD_INITIATED] = A(START_CHILD_WORKFLOW_EXECUTION_INITIATED),
+        [ZT_E_CHILD_START_FAILED] = A(START_CHILD_WORKFLOW_EXECUTION_FAILED),
+        [ZT_E_CHILD_STARTED] = A(CHILD_WORKFLOW_EXECUTION_STARTED),
+        [ZT_E_CHILD_COMPLETED] = A(CHILD_WORKFLOW_EXECUTION_COMPLETED),
+        [ZT_E_CHILD_FAILED] = A(CHILD_WORKFLOW_EXECUTION_FAILED),
+        [ZT_E_CHILD_CANCELED] = A(CHILD_WORKFLOW_EXECUTION_CANCELED),
+        [ZT_E_CHILD_TIMED_OUT] = A(CHILD_WORKFLOW_EXECUTION_TIMED_OUT),
+        [ZT_E_CHILD_TERMINATED] = A(CHILD_WORKFLOW_EXECUTION_TERMINATED),
+    };
+#undef A
+
+    return type > 0 && type < (int)(sizeof of / sizeof *of) ? of[type] : 0;
+}
+
 void zt_event_read(const Zt__HistoryEvent *e, struct zt_values *values, struct zt_event *ret)
 {
     *ret = (struct zt_event){ .id = e->event_id,
                               .type = e->event_type,
                               .may_ignore = e->worker_may_ignore,
                               .time_ms = zt_timestamp_ms(e->event_time) };
-    /* A type without its attributes (an unknown oneof) is read as a bare event. */
-    if (e->attributes_case == ZT__HISTORY_EVENT__ATTRIBUTES__NOT_SET)
+    /* Without the attributes of its type it is a bare event: the union holds something else. */
+    if (!attributes_of(e->event_type) || (int)e->attributes_case != attributes_of(e->event_type))
         return;
     if (e->event_type >= ZT_E_ACT_SCHEDULED && e->event_type <= ZT_E_ACT_CANCELED)
         read_activity(e, values, ret);
@@ -307,8 +343,8 @@ static void write_close(struct zn_arena *a, const struct zt_command *c, const ch
     }
 }
 
-Zt__Command *zt_command_write(struct zn_arena *a, const struct zt_command *c, const char *queue,
-                              const char *source)
+static Zt__Command *write_command(struct zn_arena *a, const struct zt_command *c, const char *queue,
+                                  const char *source)
 {
     Zt__Command *ret = ZT_NEW(a, Zt__Command, zt__command__init);
 
@@ -337,4 +373,51 @@ Zt__Command *zt_command_write(struct zn_arena *a, const struct zt_command *c, co
         write_close(a, c, queue, source, ret);
     }
     return ret;
+}
+
+size_t zt_json_size(const json_t *v)
+{
+    return v ? json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) : 0;
+}
+
+/* Within what the server takes; it would end the whole workflow for one payload that is too large. */
+static int check_sizes(struct zt_wf *run, size_t *n, struct zn_err *err)
+{
+    const struct zt_command *c;
+    size_t total = 0;
+
+    for (*n = 0; (c = zt_run_command(run, *n)); ++*n) {
+        size_t size = zt_json_size(c->value);
+
+        if (size > ZT_PAYLOAD_MAX)
+            return zn_fail(err, ZN_INVALID, "the value given to %s %s has %zu bytes, at most %d",
+                           c->type ? c->type : "the end of the workflow", c->key ? c->key : "", size,
+                           ZT_PAYLOAD_MAX);
+        total += size;
+    }
+    if (*n > COMMANDS_MAX)
+        return zn_fail(err, ZN_INVALID, "%zu commands in one workflow task, at most %d", *n,
+                       COMMANDS_MAX);
+    if (total > ANSWER_MAX)
+        return zn_fail(err, ZN_INVALID, "%zu bytes of values in one workflow task, at most %d", total,
+                       ANSWER_MAX);
+    return 0;
+}
+
+int zt_commands_write(struct zn_arena *a, struct zt_wf *run, const char *queue, const char *source,
+                      Zt__Command ***ret, size_t *ret_n, struct zn_err *err)
+{
+    Zt__Command **list;
+    size_t n;
+
+    if (check_sizes(run, &n, err) < 0)
+        return -1;
+    list = zn_arena_alloc(a, (n + 1) * sizeof *list);
+    if (!list)
+        return zn_fail(err, ZN_INTERNAL, "the answer to a workflow task does not fit its arena");
+    for (size_t i = 0; i < n; i++)
+        list[i] = write_command(a, zt_run_command(run, i), queue, source);
+    *ret = list;
+    *ret_n = n;
+    return 0;
 }

@@ -1,0 +1,144 @@
+"""A real Temporal server for tests: one process, sqlite in a file, every port on loopback.
+
+The database outlives kill() and restart(), so tests can take the server away in the middle of things.
+"""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CACHE = pathlib.Path(os.environ.get("ZANE_CACHE", "/var/cache/zane"))
+
+CONFIG = """log: {{ stdout: true, level: warn }}
+persistence:
+  defaultStore: store
+  visibilityStore: visibility
+  numHistoryShards: 1
+  datastores:
+    store: &sqlite
+      sql: &sql {{ pluginName: sqlite, databaseName: "{db}/store.db", connectAddr: localhost, connectProtocol: tcp, connectAttributes: {{ mode: rwc, setup: "true", journal_mode: wal, synchronous: "1" }}, maxConns: 1, maxIdleConns: 1, maxConnLifetime: 1h }}
+    visibility:
+      sql: {{ pluginName: sqlite, databaseName: "{db}/visibility.db", connectAddr: localhost, connectProtocol: tcp, connectAttributes: {{ mode: rwc, setup: "true", journal_mode: wal, synchronous: "1" }}, maxConns: 1, maxIdleConns: 1, maxConnLifetime: 1h }}
+global:
+  membership: {{ maxJoinDuration: 30s, broadcastAddress: "127.0.0.1" }}
+services:
+  frontend: {{ rpc: {{ grpcPort: {p[0]}, membershipPort: {p[1]}, bindOnLocalHost: true }} }}
+  history: {{ rpc: {{ grpcPort: {p[2]}, membershipPort: {p[3]}, bindOnLocalHost: true }} }}
+  matching: {{ rpc: {{ grpcPort: {p[4]}, membershipPort: {p[5]}, bindOnLocalHost: true }} }}
+  worker: {{ rpc: {{ grpcPort: {p[6]}, membershipPort: {p[7]}, bindOnLocalHost: true }} }}
+clusterMetadata:
+  enableGlobalNamespace: false
+  failoverVersionIncrement: 10
+  masterClusterName: active
+  currentClusterName: active
+  clusterInformation: {{ active: {{ enabled: true, initialFailoverVersion: 1, rpcName: frontend, rpcAddress: "127.0.0.1:{p[0]}" }} }}
+dcRedirectionPolicy: {{ policy: noop }}
+archival: {{ history: {{ state: disabled }}, visibility: {{ state: disabled }} }}
+namespaceDefaults: {{ archival: {{ history: {{ state: disabled }}, visibility: {{ state: disabled }} }} }}
+dynamicConfigClient: {{ filepath: "{db}/dynamic.yaml", pollInterval: 60s }}
+"""
+DYNAMIC = """matching.numTaskqueueReadPartitions: [{ value: 1, constraints: {} }]
+matching.numTaskqueueWritePartitions: [{ value: 1, constraints: {} }]
+"""
+
+
+def version():
+    return re.search(r"^TEMPORAL_VERSION = (\S+)$", (ROOT / "image/versions.mk").read_text(), re.M)[1]
+
+
+def server_binary():
+    """The pinned server: from the built image if the cache has one, else built once into the cache."""
+    binary = CACHE / "test-programs" / f"temporal-server-{version()}"
+    if binary.exists():
+        return binary
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=binary.parent) as work:
+        made = pathlib.Path(work) / "server"
+        if not from_image(made):
+            subprocess.run(["go", "install", "-trimpath", "-ldflags", "-s -w",
+                            f"go.temporal.io/server/cmd/server@{version()}"], check=True, cwd=work,
+                           env={**os.environ, "CGO_ENABLED": "0", "GOBIN": work})
+        made.chmod(0o755)
+        made.rename(binary)
+    return binary
+
+
+def from_image(target):
+    """Takes /temporal-server out of a built image archive of the pinned version."""
+    for archive in sorted(CACHE.glob("images/temporal-*.tar"), key=lambda p: -p.stat().st_mtime):
+        about = archive.with_suffix(".json")
+        if not about.exists() or version() not in about.read_text():
+            continue
+        with tarfile.open(archive) as image:
+            for member in image.getmembers():
+                if not member.name.endswith(".tar"):
+                    continue
+                with tarfile.open(fileobj=image.extractfile(member)) as layer:
+                    if "temporal-server" in (m.name.removeprefix("./") for m in layer.getmembers()):
+                        name = next(m for m in layer.getmembers()
+                                    if m.name.removeprefix("./") == "temporal-server")
+                        with layer.extractfile(name) as source, open(target, "wb") as out:
+                            shutil.copyfileobj(source, out)
+                        return True
+    return False
+
+
+def free_ports(n):
+    held = [socket.socket() for _ in range(n)]
+    for s in held:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
+class TemporalServer:
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="zn-temporal-"))
+        self.ports = free_ports(8)
+        self.target = f"127.0.0.1:{self.ports[0]}"
+        self.process = None
+        (self.dir / "server.yaml").write_text(CONFIG.format(db=self.dir, p=self.ports))
+        (self.dir / "dynamic.yaml").write_text(DYNAMIC)
+
+    def start(self):
+        with open(self.dir / "server.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [server_binary(), "--config-file", self.dir / "server.yaml", "--allow-no-auth", "start"],
+                stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "GOMEMLIMIT": "300MiB"})
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended: {self.log()[-3000:]}")
+            try:
+                socket.create_connection(("127.0.0.1", self.ports[0]), timeout=1).close()
+                return self
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError(f"the server does not listen: {self.log()[-3000:]}")
+
+    def log(self):
+        return (self.dir / "server.log").read_text(errors="replace")
+
+    def kill(self):
+        """As a crash: no time to put anything away."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(30)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
