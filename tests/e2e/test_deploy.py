@@ -66,6 +66,7 @@ def test_radicale_keeps_its_data_over_a_redeploy(platform):
             "volumes": [{"name": "data", "container_path": "/data"}]}
     assert platform.deploy("calendar", **spec)["status"] == "HEALTHY"
     path = "/user/calendar.ics/"
+    assert platform.open_site(RADICALE, "/user/", "MKCOL").status == 201
     made = platform.open_site(RADICALE, path, "MKCALENDAR")
     assert made.status == 201, made
     put = platform.request("PUT", path + "one.ics", EVENT.encode(), host=RADICALE,
