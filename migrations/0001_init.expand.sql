@@ -70,6 +70,7 @@ create unique index service_live_alias on service (environment_id, network_alias
     where archived_at is null;
 create index service_slug on service (slug) where archived_at is null;
 
+-- What applying changes may swap is checked when all of them are applied (deferrable).
 create table service_url (
     id text primary key check (id ~ '^url_'),
     service_id text not null references service on delete cascade,
@@ -78,8 +79,8 @@ create table service_url (
     strip_prefix boolean not null default true,
     redirect_to jsonb,
     associated_port integer check (associated_port between 1 and 65535),
-    created_at timestamptz not null default now(),
-    unique (domain, base_path)
+    created_at timestamptz not null default clock_timestamp(),
+    unique (domain, base_path) deferrable
 );
 create index service_url_service on service_url (service_id);
 
@@ -89,8 +90,8 @@ create table service_env (
     key text not null check (key ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
     value_sealed text not null,
     key_id text not null,
-    created_at timestamptz not null default now(),
-    unique (service_id, key)
+    created_at timestamptz not null default clock_timestamp(),
+    unique (service_id, key) deferrable
 );
 comment on column service_env.value_sealed is 'base64(nonce || secretbox) under the key key_id';
 
@@ -101,8 +102,8 @@ create table service_volume (
     container_path text not null,
     host_path text,
     mode text not null default 'READ_WRITE' check (mode in ('READ_ONLY', 'READ_WRITE')),
-    created_at timestamptz not null default now(),
-    unique (service_id, container_path)
+    created_at timestamptz not null default clock_timestamp(),
+    unique (service_id, container_path) deferrable
 );
 
 create table service_healthcheck (
@@ -144,6 +145,7 @@ create table service_change (
     id text primary key check (id ~ '^chg_dkr_'),
     service_id text not null references service on delete cascade,
     type text not null check (type in ('ADD', 'UPDATE', 'DELETE')),
+    position bigint generated always as identity, -- order in which changes are applied
     field text not null check (field in (
         'source', 'command', 'healthcheck', 'volumes', 'env_variables', 'urls')),
     item_id text,
@@ -153,7 +155,9 @@ create table service_change (
     deployment_hash text references deployment on delete set null,
     created_at timestamptz not null default clock_timestamp()
 );
-create index service_change_pending on service_change (service_id, created_at) where not applied;
+create index service_change_pending on service_change (service_id, position) where not applied;
+create index service_change_url on service_change ((new_value->>'domain'))
+    where not applied and field = 'urls';
 create index service_change_deployment on service_change (deployment_hash);
 create unique index service_change_one_single on service_change (service_id, field)
     where not applied and field in ('source', 'command', 'healthcheck');

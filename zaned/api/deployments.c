@@ -1,0 +1,373 @@
+/* Routes of deployments: deploy, redeploy, cancel, list, show. */
+#include <string.h>
+
+#include "base/str.h"
+#include "zaned/api/changes.h"
+#include "zaned/api/deploy.h"
+#include "zaned/api/services.h"
+#include "zaned/domain/change.h"
+#include "zaned/domain/deployment.h"
+#include "zaned/domain/rules.h"
+
+enum { PER_PAGE = 10, PER_PAGE_MAX = 100 };
+
+/* Runs fn in a transaction; it leaves the reply's JSON in *shown. */
+struct op {
+    struct zn_call *call;
+    const char *commit_message;
+    bool cleanup_queue;
+    json_t *shown;
+};
+
+static int run(struct op *op, zn_tx_fn fn, struct zn_reply *reply, struct zn_err *err)
+{
+    int r = zn_tx(op->call->api->store, fn, op, err);
+    zn_auto_json shown = op->shown;
+
+    if (r == 0)
+        zn_reply_json(reply, 200, ZN_TAKE(shown));
+    return r;
+}
+
+static int show_into(struct zn_conn *c, struct op *op, const struct zn_service *s, const char *hash,
+                     struct zn_err *err)
+{
+    json_decref(op->shown);
+    op->shown = NULL;
+    return zn_deployment_load(c, op->call, s->id, hash, &op->shown, err);
+}
+
+/* --- deploy ----------------------------------------------------------------------------------------- */
+
+static const struct zn_jfield deploy_fields[] = {
+    ZN_J(op, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE),
+    ZN_J(op, cleanup_queue, BOOL),
+};
+
+static int deploy_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    struct op *op = arg;
+    zn_auto_service s = { 0 };
+    struct zn_deploy how = { .commit_message = op->commit_message,
+                             .trigger = "MANUAL",
+                             .cleanup_queue = op->cleanup_queue };
+    const char *hash;
+
+    if (zn_service_by_path(c, op->call, true, &s, err) < 0 ||
+        zn_deploy_queue(c, op->call, &s, &how, &hash, err) < 0)
+        return -1;
+    return show_into(c, op, &s, hash, err);
+}
+
+static int deploy(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+{
+    struct op op = { .call = call };
+
+    if (zn_call_decode(call, deploy_fields, ZN_COUNT(deploy_fields), &op, NULL, err) < 0)
+        return -1;
+    if (op.commit_message && !*op.commit_message)
+        op.commit_message = NULL;
+    return run(&op, deploy_tx, reply, err);
+}
+
+/* --- redeploy --------------------------------------------------------------------------------------- */
+
+/* Changes that bring the service back to what a deployment keeps of it; they must leave what waits
+ * possible. */
+static int changes_back(struct zn_conn *c, struct zn_call *call, const struct zn_service *s,
+                        const json_t *snapshot, json_t **ret, struct zn_err *err)
+{
+    zn_auto_json changes = zn_state_diff(s->clear, snapshot);
+    zn_auto_json back = NULL;
+    zn_auto_json after = NULL;
+    struct zn_rules_port port = { c, s->id, call->arena };
+    struct zn_state_rules rules = zn_service_rules(call, &port);
+
+    if (zn_state_overlay(s->clear, changes, &back, err) < 0)
+        return -1;
+    if (zn_state_check(&rules, back, err) < 0) {
+        if (err->code == ZN_CONFLICT)
+            zn_wrap(err, "That version cannot be deployed again");
+        return -1;
+    }
+    if (zn_state_overlay(back, s->pending, &after, err) < 0 ||
+        zn_state_check(&rules, after, err) < 0) {
+        if (err->code == ZN_CONFLICT)
+            zn_wrap(err, "That version does not go with the waiting changes: cancel them first");
+        return -1;
+    }
+    *ret = ZN_TAKE(changes);
+    return 0;
+}
+
+static int redeploy_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    struct op *op = arg;
+    const char *old = zn_request_param(op->call->req, "deployment_hash"), *hash;
+    zn_auto_service s = { 0 };
+    zn_auto_pgresult production = NULL;
+    zn_auto_json deployment = NULL;
+    zn_auto_json changes = NULL;
+
+    if (zn_service_by_path(c, op->call, true, &s, err) < 0 ||
+        zn_deployment_load(c, op->call, s.id, old, &deployment, err) < 0 ||
+        zn_sql(c, ZN_SQL_PRODUCTION_OF, ZN_P(s.id), &production, err) < 0)
+        return -1;
+    if (PQntuples(production) == 0)
+        return zn_fail(err, ZN_CONFLICT, "This service has no production deployment yet.");
+    if (changes_back(c, op->call, &s, json_object_get(deployment, "service_snapshot"), &changes,
+                     err) < 0)
+        return -1;
+    struct zn_deploy how = { .commit_message = zn_json_str(deployment, "commit_message", NULL),
+                             .trigger = "MANUAL",
+                             .redeploy_of = old,
+                             .changes = changes };
+    if (zn_deploy_queue(c, op->call, &s, &how, &hash, err) < 0)
+        return -1;
+    return show_into(c, op, &s, hash, err);
+}
+
+static int redeploy(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+{
+    struct op op = { .call = call };
+
+    return run(&op, redeploy_tx, reply, err);
+}
+
+/* --- cancel ----------------------------------------------------------------------------------------- */
+
+static int cancel_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    struct op *op = arg;
+    const char *hash = zn_request_param(op->call->req, "deployment_hash"), *why;
+    zn_auto_service s = { 0 };
+    zn_auto_pgresult res = NULL;
+
+    if (zn_service_by_path(c, op->call, true, &s, err) < 0 ||
+        zn_sql(c, ZN_SQL_DEPLOYMENT_STATE, ZN_P(s.id, hash), &res, err) < 0)
+        return -1;
+    if (PQntuples(res) == 0)
+        return zn_fail(err, ZN_NOT_FOUND,
+                       "A deployment with the hash `%.60s` does not exist for this service.", hash);
+    why = zn_deployment_uncancellable(zn_col(res, 0, "status"), zn_col_bool(res, 0, "finished"));
+    if (why)
+        return zn_fail(err, ZN_CONFLICT, "%s", why);
+    if (zn_deploy_cancel(c, op->call, hash, "Deployment cancelled.", err) < 0)
+        return -1;
+    return show_into(c, op, &s, hash, err);
+}
+
+static int cancel(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+{
+    struct op op = { .call = call };
+
+    return run(&op, cancel_tx, reply, err);
+}
+
+/* --- list and show ---------------------------------------------------------------------------------- */
+
+static int one_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    struct op *op = arg;
+    zn_auto_service s = { 0 };
+
+    if (zn_service_by_path(c, op->call, false, &s, err) < 0)
+        return -1;
+    return show_into(c, op, &s, zn_request_param(op->call->req, "deployment_hash"), err);
+}
+
+static int deployment_show(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+{
+    struct op op = { .call = call };
+
+    return run(&op, one_tx, reply, err);
+}
+
+struct list {
+    struct op op;
+    const char *statuses, *after, *before; /* SQL texts, NULL = any */
+    long long page, per_page, count;
+    json_t *results;
+};
+
+/* Statuses as an array literal: the words are checked, so none needs quoting. */
+static const char *statuses_of(struct zn_call *call, struct zn_err *err)
+{
+    zn_auto_buf struct zn_buf b = ZN_BUF(4096);
+    const char *status;
+
+    for (unsigned i = 0; (status = zn_request_query_at(call->req, "status", i)); i++) {
+        if (zn_deployment_status_valid(status)) {
+            zn_buf_puts(&b, b.len ? "," : "{");
+            zn_buf_puts(&b, status);
+        } else {
+            zn_call_field(call, err, "status", "invalid_choice", "Select a valid choice.");
+        }
+    }
+    if (!b.len)
+        return NULL;
+    zn_buf_putc(&b, '}');
+    const char *text = zn_buf_str(&b);
+    return text ? zn_arena_strdup(call->arena, text) : NULL;
+}
+
+static bool digits(const char *s, const char *shape)
+{
+    for (; *shape; s++, shape++)
+        if (*shape == '0' ? *s < '0' || *s > '9' : *s != *shape)
+            return false;
+    return true;
+}
+
+/* A time of ISO 8601 as the database reads it: date, or date and time with optional zone. */
+static bool time_valid(const char *s)
+{
+    if (!digits(s, "0000-00-00") || strlen(s) > 40)
+        return false;
+    s += 10;
+    if (!*s)
+        return true;
+    if ((*s != 'T' && *s != ' ') || !digits(s + 1, "00:00"))
+        return false;
+    return s[6 + strspn(s + 6, ":.0123456789Z+-")] == '\0';
+}
+
+static const char *time_of(struct zn_call *call, const char *name, struct zn_err *err)
+{
+    const char *s = zn_request_query(call->req, name);
+
+    if (!s || !*s)
+        return NULL;
+    if (time_valid(s))
+        return s;
+    zn_call_field(call, err, name, "invalid", "Enter a valid date/time.");
+    return NULL;
+}
+
+static int page_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    struct list *l = arg;
+    struct zn_call *call = l->op.call;
+    zn_auto_service s = { 0 };
+    zn_auto_pgresult count = NULL;
+    zn_auto_pgresult rows = NULL;
+    char limit[24], offset[24];
+
+    snprintf(limit, sizeof limit, "%lld", l->per_page);
+    snprintf(offset, sizeof offset, "%lld", (l->page - 1) * l->per_page);
+    if (zn_service_by_path(c, call, false, &s, err) < 0 ||
+        zn_sql(c, ZN_SQL_DEPLOYMENT_COUNT, ZN_P(s.id, l->statuses, l->after, l->before), &count,
+               err) < 0 ||
+        zn_sql(c, ZN_SQL_DEPLOYMENT_PAGE,
+               ZN_P(s.id, l->statuses, l->after, l->before, limit, offset), &rows, err) < 0)
+        return -1;
+    l->count = zn_col_i64(count, 0, "n");
+    json_decref(l->results);
+    l->results = json_array();
+    for (int i = 0; i < PQntuples(rows); i++) {
+        json_t *one;
+
+        if (zn_deployment_read(call, rows, i, &one, err) < 0)
+            return -1;
+        json_array_append_new(l->results, one);
+    }
+    return 0;
+}
+
+static json_t *page_link(struct zn_call *call, long long page)
+{
+    return json_string(zn_call_url(call, "page", zn_arena_printf(call->arena, "%lld", page)));
+}
+
+static json_t *envelope(struct zn_call *call, const struct list *l)
+{
+    long long pages = l->count ? (l->count + l->per_page - 1) / l->per_page : 1;
+
+    if (l->page < 1 || l->page > pages)
+        return json_pack("{s:i,s:n,s:n,s:[]}", "count", 0, "next", "previous", "results");
+    return json_pack("{s:I,s:o,s:o,s:O}", "count", (json_int_t)l->count, "next",
+                     l->page < pages ? page_link(call, l->page + 1) : json_null(), "previous",
+                     l->page > 1 ? page_link(call, l->page - 1) : json_null(), "results",
+                     l->results);
+}
+
+/* A page that makes no sense is an empty answer, a page size that makes none is the default: so do the
+ * clients of the compatible API expect it. */
+static void read_page(struct zn_call *call, struct list *l)
+{
+    const char *page = zn_request_query(call->req, "page");
+    const char *per_page = zn_request_query(call->req, "per_page");
+
+    l->page = 1;
+    if (page && !zn_parse_i64(page, 1, 1000000000, &l->page))
+        l->page = 0;
+    l->per_page = PER_PAGE;
+    if (per_page && !zn_parse_i64(per_page, 1, 1000000000, &l->per_page))
+        l->per_page = PER_PAGE;
+    if (l->per_page > PER_PAGE_MAX)
+        l->per_page = PER_PAGE_MAX;
+}
+
+static int deployment_list(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+{
+    struct list l = { .op.call = call };
+    int r;
+
+    read_page(call, &l);
+    l.statuses = statuses_of(call, err);
+    l.after = time_of(call, "queued_at_after", err);
+    l.before = time_of(call, "queued_at_before", err);
+    if (err->nfields)
+        return zn_fail(err, ZN_INVALID, "the query has invalid fields");
+    long long page = l.page;
+    if (l.page < 1)
+        l.page = 1; /* still a 404 if the service does not exist */
+    r = zn_tx(call->api->store, page_tx, &l, err);
+    l.page = page;
+    if (r == 0)
+        zn_reply_json(reply, 200, envelope(call, &l));
+    json_decref(l.results);
+    return r;
+}
+
+static int recent_list(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+{
+    zn_auto_pgresult res = NULL;
+    json_t *list;
+
+    if (call->who.role >= ZN_ROLE_MEMBER &&
+        zn_sql_once(call->api->store, ZN_SQL_RECENT_DEPLOYMENTS, ZN_P(call->who.workspace_id), &res,
+                    err) < 0)
+        return -1;
+    list = json_array();
+    for (int i = 0; res && i < PQntuples(res); i++) {
+        json_t *doc = json_loads(zn_col(res, i, "doc"), 0, NULL);
+        const char *hash = zn_json_str(doc, "hash", "");
+
+        json_object_set_new(doc, "unprefixed_hash",
+                            json_string(strrchr(hash, '_') ? strrchr(hash, '_') + 1 : hash));
+        json_array_append_new(list, doc);
+    }
+    zn_reply_json(reply, 200, list);
+    return 0;
+}
+
+#define PLACE "/api/projects/{project_slug}/{env_slug}/"
+
+const struct zn_route zn_deployment_routes[] = {
+    { .method = "PUT", .path = "/api/deploys/{service}", .scope = ZN_SCOPE_MEMBER,
+      .handler = zn_deploy_call },
+    { .method = "PUT", .path = PLACE "deploy-service/docker/{service_slug}",
+      .scope = ZN_SCOPE_MEMBER, .handler = deploy },
+    { .method = "PUT", .path = PLACE "redeploy-service/docker/{service_slug}/{deployment_hash}",
+      .scope = ZN_SCOPE_MEMBER, .handler = redeploy },
+    { .method = "PUT", .path = PLACE "cancel-deployment/{service_slug}/{deployment_hash}",
+      .scope = ZN_SCOPE_MEMBER, .handler = cancel },
+    { .method = "GET", .path = PLACE "service-details/{service_slug}/deployments",
+      .scope = ZN_SCOPE_MEMBER, .handler = deployment_list },
+    { .method = "GET", .path = PLACE "service-details/{service_slug}/deployments/{deployment_hash}",
+      .scope = ZN_SCOPE_MEMBER, .handler = deployment_show },
+    { .method = "GET", .path = "/api/recent-deployments", .scope = ZN_SCOPE_GUEST,
+      .handler = recent_list },
+};
+const size_t zn_deployment_nroutes = ZN_COUNT(zn_deployment_routes);

@@ -1,0 +1,21 @@
+/* What the route files of services share. */
+#ifndef ZN_API_SERVICES_H
+#define ZN_API_SERVICES_H
+
+#include "zaned/api/snapshot.h"
+
+enum { ZN_MAX_WAITING = 500 }; /* changes of one service */
+
+/* The service that the path parameters project_slug, env_slug and service_slug name. */
+int zn_service_by_path(struct zn_conn *c, struct zn_call *call, bool lock, struct zn_service *ret,
+                       struct zn_err *err);
+
+/* Inserts a service without an image. *id stays NULL if the slug is taken. */
+int zn_service_insert(struct zn_conn *c, struct zn_call *call, const struct zn_place *place,
+                      const char *slug, const char **id, struct zn_err *err);
+
+/* Handlers in changes.c. */
+int zn_changes_request(struct zn_call *call, struct zn_reply *reply, struct zn_err *err);
+int zn_changes_cancel(struct zn_call *call, struct zn_reply *reply, struct zn_err *err);
+
+#endif
