@@ -1,0 +1,28 @@
+/* The platform's secrets: generated once, kept in files that only root reads, given to the engine
+ * under names that change with the content. */
+#ifndef ZN_SUPERVISOR_SECRETS_H
+#define ZN_SUPERVISOR_SECRETS_H
+
+#include "base/err.h"
+
+enum { ZN_SECRETS = 8, ZN_SECRET_MAX = 128 };
+
+struct zn_secret {
+    const char *name;           /* file name, and name below /run/secrets */
+    char value[ZN_SECRET_MAX];  /* zn_secrets_wipe when done */
+    char engine_name[48];       /* "<name>-<hash12>" */
+    char id[32];                /* in the engine; "" while unknown */
+};
+
+struct zn_secrets {
+    struct zn_secret all[ZN_SECRETS];
+};
+
+/* Reads dir (created 0700), generating what is absent (files 0600). Refuses files that others may
+ * read, and empty ones: a lost secret must not be replaced in silence while data depends on it. */
+int zn_secrets_load(const char *dir, struct zn_secrets *ret, struct zn_err *err);
+struct zn_secret *zn_secrets_find(struct zn_secrets *s, const char *name);
+/* Overwrites the values; names and ids stay. */
+void zn_secrets_wipe(struct zn_secrets *s);
+
+#endif
