@@ -7,7 +7,7 @@
 #include <sys/un.h>
 
 #include "base/guard.h"
-#include "base/json.h"
+#include "base/str.h"
 #include "supervisor/component.h"
 
 enum kind { PATH, PORT, DOMAIN, CHOICE, LIST, FOREIGN };
