@@ -12,9 +12,11 @@
 #include "zaned/temporal/pb.h"
 
 enum { TRIES = 10, REQUEST_ARENA = 8 << 20, REPLY_ARENA = 64 << 20 };
-static const int64_t CALL_MS = 10000, TOTAL_MS = 20000;
-static const int64_t FIRST_MS = 100, MAX_MS = 5000, EXHAUSTED_MS = 1000;
-static const int64_t POLL_MS = 70000;
+enum { RUN_ID_SIZE = 40, REASON_MAX = 1000, TEXT_MAX = 255, INPUT_MAX = 2 << 20 /* the server's limit of one payload */ };
+static const int64_t CALL_MS = 10000, TOTAL_MS = 10000, POLL_MS = 70000, NAMESPACE_MS = 20000;
+static const int64_t FIRST_MS = 100, MAX_MS = 5000, EXHAUSTED_MS = 1000, EXHAUSTED_MAX_MS = 10000;
+static const int64_t POLL_FIRST_MS = 200, POLL_MAX_MS = 10000, EMPTY_MS = 200;
+enum { EVENT_FAILED = 3, EVENT_TIMED_OUT = 4, EVENT_CANCELED = 21, EVENT_TERMINATED = 27 };
 
 struct zt_client {
     struct zt_grpc *grpc;
@@ -35,9 +37,11 @@ int zt_client_open(const struct zt_client_config *cfg, struct zt_client **ret, s
     c->namespace_ = strdup(cfg->namespace_);
     c->identity = strdup(cfg->identity);
     struct zt_grpc_config g = { .target = cfg->target, .user_agent = agent, .headers = headers };
-    if (!c->namespace_ || !c->identity || zt_grpc_open(&g, &c->grpc, err) < 0) {
+    int r = c->namespace_ && c->identity ? zt_grpc_open(&g, &c->grpc, err)
+                                         : zn_fail(err, ZN_INTERNAL, "out of memory");
+    if (r < 0) {
         zt_client_close(c);
-        return err->code ? -1 : zn_fail(err, ZN_INTERNAL, "out of memory");
+        return -1;
     }
     *ret = c;
     return 0;
@@ -68,18 +72,40 @@ const char *zt_client_identity(struct zt_client *c)
     return c->identity;
 }
 
-/* Codes worth another try, as the official SDKs have it. */
-static bool retryable(const struct zt_grpc_reply *r)
+/* How an RPC is tried. */
+struct tries {
+    int64_t call_ms, total_ms;
+    bool poll; /* a long poll: as often as the time allows, and the server may end it when it likes */
+};
+
+static bool retryable(const struct zt_grpc_reply *r, bool poll)
 {
     static const unsigned again = 1u << ZT_GRPC_UNKNOWN | 1u << ZT_GRPC_RESOURCE_EXHAUSTED |
                                   1u << ZT_GRPC_ABORTED | 1u << ZT_GRPC_OUT_OF_RANGE |
                                   1u << ZT_GRPC_INTERNAL | 1u << ZT_GRPC_UNAVAILABLE |
                                   1u << ZT_GRPC_DATA_LOSS;
+    static const unsigned polls = 1u << ZT_GRPC_CANCELLED | 1u << ZT_GRPC_DEADLINE_EXCEEDED;
 
     if (r->code == ZT_GRPC_RESOURCE_EXHAUSTED &&
         zn_starts_with(r->message, "grpc: received message larger than max"))
         return false;
-    return r->code < 32 && (again >> r->code & 1);
+    return ((poll ? again | polls : again) >> r->code & 1) != 0;
+}
+
+/* The wait before try i + 1, in the official SDKs' figures. */
+static int64_t wait_ms(unsigned i, enum zt_grpc_code code, bool poll)
+{
+    int64_t ms = FIRST_MS;
+    uint32_t rnd;
+
+    zn_random(&rnd, sizeof rnd);
+    if (code == ZT_GRPC_RESOURCE_EXHAUSTED)
+        return zn_backoff_ms(i, EXHAUSTED_MS, EXHAUSTED_MAX_MS, rnd);
+    if (poll)
+        return zn_backoff_ms(i, POLL_FIRST_MS, POLL_MAX_MS, rnd);
+    while (i-- && ms < MAX_MS)
+        ms = ms * 17 / 10;
+    return zn_backoff_ms(0, ms < MAX_MS ? ms : MAX_MS, MAX_MS, rnd);
 }
 
 static enum zn_code code_of(enum zt_grpc_code code)
@@ -103,37 +129,78 @@ static enum zn_code code_of(enum zt_grpc_code code)
     }
 }
 
-/* One RPC with retries until total_ms is over. *ret (may be NULL): the answer in the arena. */
-static int rpc(struct zt_client *c, const char *path, const ProtobufCMessage *req, int64_t call_ms,
-               int64_t total_ms, const ProtobufCMessageDescriptor *type, struct zn_arena *a,
-               void **ret, struct zn_err *err)
+/* One RPC with its retries. *ret (may be NULL): the answer in the arena. */
+static int rpc(struct zt_client *c, const char *path, const ProtobufCMessage *req, struct tries t,
+               const ProtobufCMessageDescriptor *type, struct zn_arena *a, void **ret,
+               struct zn_err *err)
 {
     size_t n;
     void *bytes = zt_pb_pack(a, req, &n);
-    int64_t end = zn_now_ms() + total_ms;
+    int64_t end = zn_now_ms() + t.total_ms;
 
     if (!bytes)
         return zn_fail(err, ZN_INVALID, "the request to the workflow server is too large");
     for (unsigned i = 0;; i++) {
         struct zt_grpc_reply r = { 0 };
-        int64_t left = end - zn_now_ms(), wait;
-        uint32_t rnd;
+        int64_t left = end - zn_now_ms();
+        void *m = NULL;
 
-        zt_grpc_call(c->grpc, path, bytes, n, left < call_ms ? (left > 0 ? left : 1) : call_ms, &r);
-        bool again = retryable(&r) && i + 1 < TRIES;
-        enum zn_code code = code_of(r.code);
-        if (code == ZN_OK && ret && !(*ret = zt_pb_unpack(type, a, r.body, r.len)))
-            code = zn_fail(err, ZN_INTERNAL, "malformed answer to %s", path) ? ZN_INTERNAL : ZN_OK;
-        else if (code != ZN_OK)
-            zn_fail(err, code, "workflow server: %s", r.message);
-        zn_random(&rnd, sizeof rnd);
-        wait = zn_backoff_ms(i, r.code == ZT_GRPC_RESOURCE_EXHAUSTED ? EXHAUSTED_MS : FIRST_MS,
-                             MAX_MS, rnd);
+        zt_grpc_call(c->grpc, path, bytes, n, left < 1 ? 1 : left < t.call_ms ? left : t.call_ms,
+                     &r);
+        enum zt_grpc_code code = r.code;
+        bool again = retryable(&r, t.poll) && (t.poll || i + 1 < TRIES);
+        bool good = code == ZT_GRPC_OK && (!ret || (m = zt_pb_unpack(type, a, r.body, r.len)));
+        if (!good && code == ZT_GRPC_OK)
+            zn_fail(err, ZN_INTERNAL, "workflow server: malformed answer to %s", path);
+        else if (!good)
+            zn_fail(err, code_of(code), "workflow server: %s", r.message);
         zt_grpc_reply_done(&r);
-        if (code == ZN_OK || !again || zn_now_ms() + wait >= end)
-            return code == ZN_OK ? 0 : -1;
+        if (good) {
+            if (ret)
+                *ret = m;
+            return 0;
+        }
+        int64_t wait = wait_ms(i, code, t.poll);
+        if (!again || zn_now_ms() + wait >= end)
+            return -1;
         zn_pause_ms(wait);
     }
+}
+
+/* A short call whose answer says nothing more, or is decoded as type. */
+static int short_rpc(struct zt_client *c, const char *path, const ProtobufCMessage *req,
+                     const ProtobufCMessageDescriptor *type, struct zn_arena *a, void **ret,
+                     struct zn_err *err)
+{
+    struct tries t = { .call_ms = CALL_MS, .total_ms = TOTAL_MS };
+    struct zn_err e = { 0 };
+
+    if (rpc(c, path, req, t, type, a, ret, &e) == 0)
+        return 0; /* what an earlier try complained about is not the caller's business */
+    *err = e;
+    return -1;
+}
+
+static int check_text(const char *field, const char *s, size_t min, size_t max, struct zn_err *err)
+{
+    size_t n = s ? strlen(s) : 0;
+
+    if (n < min || n > max)
+        return zn_fail(err, ZN_INVALID, "%s has %zu bytes, from %zu to %zu are allowed", field, n,
+                       min, max);
+    if (!zn_utf8_valid(s, n))
+        return zn_fail(err, ZN_INVALID, "%s is not valid UTF-8", field);
+    return 0;
+}
+
+static int check_input(const json_t *input, struct zn_err *err)
+{
+    size_t n = input ? json_dumpb(input, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) : 0;
+
+    if (n > INPUT_MAX)
+        return zn_fail(err, ZN_INVALID, "input has %zu bytes as JSON, at most %d are allowed", n,
+                       INPUT_MAX);
+    return 0;
 }
 
 int zt_client_ping(struct zt_client *c, int64_t deadline_ms, struct zn_err *err)
@@ -156,14 +223,14 @@ static int register_namespace(struct zt_client *c, struct zn_arena *a, int64_t r
 {
     Zt__RegisterNamespaceRequest req;
     zt__register_namespace_request__init(&req);
+    struct zn_err e = { 0 };
 
     req.namespace_ = c->namespace_;
     req.workflow_execution_retention_period = zt_duration(a, retention_s * 1000);
-    if (rpc(c, ZT_RPC("RegisterNamespace"), &req.base, CALL_MS, TOTAL_MS, NULL, a, NULL, err) == 0 ||
-        err->code == ZN_CONFLICT) {
-        memset(err, 0, sizeof *err);
+    if (short_rpc(c, ZT_RPC("RegisterNamespace"), &req.base, NULL, a, NULL, &e) == 0 ||
+        e.code == ZN_CONFLICT)
         return 0;
-    }
+    *err = e;
     return -1;
 }
 
@@ -174,14 +241,14 @@ static bool in_registry(struct zt_client *c)
     enum zt_status status;
     struct zn_err err = { 0 };
 
-    zt_client_describe(c, "zt-registry-check", &status, &err);
-    return err.code == ZN_NOT_FOUND && !strstr(err.msg, "amespace");
+    return zt_client_describe(c, "zt-registry-check", &status, &err) == 0 ||
+           (err.code == ZN_NOT_FOUND && !strstr(err.msg, "amespace"));
 }
 
 int zt_client_ensure_namespace(struct zt_client *c, int64_t retention_s, struct zn_err *err)
 {
     zn_auto_arena struct zn_arena a = { .limit = REQUEST_ARENA };
-    int64_t end = zn_now_ms() + TOTAL_MS;
+    int64_t end = zn_now_ms() + NAMESPACE_MS;
 
     if (in_registry(c))
         return 0;
@@ -195,6 +262,16 @@ int zt_client_ensure_namespace(struct zt_client *c, int64_t retention_s, struct 
     return zn_fail(err, ZN_UNAVAILABLE, "the server does not see namespace %s yet", c->namespace_);
 }
 
+static int check_start(const struct zt_start_opts *o, struct zn_err *err)
+{
+    if (check_text("workflow id", o->id, 1, TEXT_MAX, err) < 0 ||
+        check_text("workflow type", o->type, 1, TEXT_MAX, err) < 0 ||
+        check_text("task queue", o->queue, 1, TEXT_MAX, err) < 0 ||
+        check_text("request id", o->request_id, 0, TEXT_MAX, err) < 0)
+        return -1;
+    return check_input(o->input, err);
+}
+
 int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *ret_run_id,
                     struct zn_err *err)
 {
@@ -206,6 +283,8 @@ int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *re
     Zt__StartWorkflowExecutionResponse *resp = NULL;
     char request[40];
 
+    if (check_start(o, err) < 0)
+        return -1;
     zn_id("", 32, request, sizeof request);
     type.name = zt_text(&a, o->type);
     req.namespace_ = c->namespace_;
@@ -219,10 +298,10 @@ int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *re
     req.request_id = o->request_id ? zt_text(&a, o->request_id) : request;
     req.workflow_id_reuse_policy = o->reuse ? (int32_t)o->reuse : ZT_REUSE_ALLOW;
     req.workflow_id_conflict_policy = 1; /* FAIL */
-    if (rpc(c, ZT_RPC("StartWorkflowExecution"), &req.base, CALL_MS, TOTAL_MS,
-            &zt__start_workflow_execution_response__descriptor, &a, (void **)&resp, err) < 0)
+    if (short_rpc(c, ZT_RPC("StartWorkflowExecution"), &req.base,
+                  &zt__start_workflow_execution_response__descriptor, &a, (void **)&resp, err) < 0)
         return -1;
-    snprintf(ret_run_id, 40, "%s", resp->run_id);
+    snprintf(ret_run_id, RUN_ID_SIZE, "%s", resp->run_id);
     return 0;
 }
 
@@ -234,6 +313,9 @@ int zt_client_signal(struct zt_client *c, const char *id, const char *signal, js
     zt__signal_workflow_execution_request__init(&req);
     char request[40];
 
+    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0 ||
+        check_text("signal name", signal, 1, TEXT_MAX, err) < 0 || check_input(input, err) < 0)
+        return -1;
     zn_id("", 32, request, sizeof request);
     req.namespace_ = c->namespace_;
     req.workflow_execution = zt_execution(&a, id, "");
@@ -241,8 +323,7 @@ int zt_client_signal(struct zt_client *c, const char *id, const char *signal, js
     req.input = zt_payloads(&a, input);
     req.identity = c->identity;
     req.request_id = request;
-    return rpc(c, ZT_RPC("SignalWorkflowExecution"), &req.base, CALL_MS, TOTAL_MS, NULL, &a, NULL,
-               err);
+    return short_rpc(c, ZT_RPC("SignalWorkflowExecution"), &req.base, NULL, &a, NULL, err);
 }
 
 int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, struct zn_err *err)
@@ -250,21 +331,23 @@ int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, st
     zn_auto_arena struct zn_arena a = { .limit = REQUEST_ARENA };
     Zt__RequestCancelWorkflowExecutionRequest req;
     zt__request_cancel_workflow_execution_request__init(&req);
+    struct zn_err e = { 0 };
     char request[40];
 
+    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0 ||
+        check_text("reason", reason, 0, REASON_MAX, err) < 0)
+        return -1;
     zn_id("", 32, request, sizeof request);
     req.namespace_ = c->namespace_;
     req.workflow_execution = zt_execution(&a, id, "");
     req.identity = c->identity;
     req.request_id = request;
     req.reason = zt_text(&a, reason);
-    if (rpc(c, ZT_RPC("RequestCancelWorkflowExecution"), &req.base, CALL_MS, TOTAL_MS, NULL, &a,
-            NULL, err) == 0)
+    if (short_rpc(c, ZT_RPC("RequestCancelWorkflowExecution"), &req.base, NULL, &a, NULL, &e) == 0 ||
+        e.code == ZN_CONFLICT) /* requested before: fine */
         return 0;
-    if (err->code != ZN_CONFLICT)
-        return -1;
-    memset(err, 0, sizeof *err); /* requested before: fine */
-    return 0;
+    *err = e;
+    return -1;
 }
 
 int zt_client_terminate(struct zt_client *c, const char *id, const char *reason, struct zn_err *err)
@@ -273,12 +356,14 @@ int zt_client_terminate(struct zt_client *c, const char *id, const char *reason,
     Zt__TerminateWorkflowExecutionRequest req;
     zt__terminate_workflow_execution_request__init(&req);
 
+    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0 ||
+        check_text("reason", reason, 0, REASON_MAX, err) < 0)
+        return -1;
     req.namespace_ = c->namespace_;
     req.workflow_execution = zt_execution(&a, id, "");
     req.reason = zt_text(&a, reason);
     req.identity = c->identity;
-    return rpc(c, ZT_RPC("TerminateWorkflowExecution"), &req.base, CALL_MS, TOTAL_MS, NULL, &a, NULL,
-               err);
+    return short_rpc(c, ZT_RPC("TerminateWorkflowExecution"), &req.base, NULL, &a, NULL, err);
 }
 
 int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret, struct zn_err *err)
@@ -288,10 +373,12 @@ int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret,
     zt__describe_workflow_execution_request__init(&req);
     Zt__DescribeWorkflowExecutionResponse *resp = NULL;
 
+    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0)
+        return -1;
     req.namespace_ = c->namespace_;
     req.execution = zt_execution(&a, id, "");
-    if (rpc(c, ZT_RPC("DescribeWorkflowExecution"), &req.base, CALL_MS, TOTAL_MS,
-            &zt__describe_workflow_execution_response__descriptor, &a, (void **)&resp, err) < 0)
+    if (short_rpc(c, ZT_RPC("DescribeWorkflowExecution"), &req.base,
+                  &zt__describe_workflow_execution_response__descriptor, &a, (void **)&resp, err) < 0)
         return -1;
     if (!resp->workflow_execution_info)
         return zn_fail(err, ZN_INTERNAL, "workflow server: description without a status");
@@ -299,71 +386,86 @@ int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret,
     return 0;
 }
 
-/* What a close event says; false if e is none. */
-static bool read_close(const Zt__HistoryEvent *e, enum zt_status *status, json_t **result)
+/* The last event of the history, asked for by the close filter. ZT_RUNNING: it is no close event.
+ * run: where the workflow goes on after continue-as-new. */
+static enum zt_status read_close(const Zt__History *h, json_t **result, char run[RUN_ID_SIZE])
 {
-    switch (e->event_type) {
-    case 2:
-        *status = ZT_COMPLETED;
+    const Zt__HistoryEvent *e = h && h->n_events ? h->events[h->n_events - 1] : NULL;
+
+    switch (e ? e->attributes_case : ZT__HISTORY_EVENT__ATTRIBUTES__NOT_SET) {
+    case ZT__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_COMPLETED_EVENT_ATTRIBUTES:
         *result = zt_payloads_json(e->workflow_execution_completed_event_attributes->result);
-        return true;
-    case 3:
-        *status = ZT_ST_FAILED;
-        return true;
-    case 4:
-        *status = ZT_ST_TIMED_OUT;
-        return true;
-    case 21:
-        *status = ZT_ST_CANCELED;
-        return true;
-    case 27:
-        *status = ZT_TERMINATED;
-        return true;
-    case 28:
-        *status = ZT_CONTINUED_AS_NEW;
-        return true;
+        return ZT_COMPLETED;
+    case ZT__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_CONTINUED_AS_NEW_EVENT_ATTRIBUTES:
+        snprintf(run, RUN_ID_SIZE, "%s",
+                 e->workflow_execution_continued_as_new_event_attributes->new_execution_run_id);
+        return ZT_CONTINUED_AS_NEW;
     default:
-        return false;
+        break;
     }
+    switch (e ? e->event_type : 0) {
+    case EVENT_FAILED:
+        return ZT_ST_FAILED;
+    case EVENT_TIMED_OUT:
+        return ZT_ST_TIMED_OUT;
+    case EVENT_CANCELED:
+        return ZT_ST_CANCELED;
+    case EVENT_TERMINATED:
+        return ZT_TERMINATED;
+    default:
+        return ZT_RUNNING;
+    }
+}
+
+/* One long poll for the close event. */
+static int poll_close(struct zt_client *c, const char *id, char run[RUN_ID_SIZE], int64_t left,
+                      enum zt_status *status, json_t **result, struct zn_err *err)
+{
+    zn_auto_arena struct zn_arena a = { .limit = REPLY_ARENA };
+    struct tries t = { .call_ms = POLL_MS, .total_ms = left, .poll = true };
+    Zt__GetWorkflowExecutionHistoryRequest req;
+    zt__get_workflow_execution_history_request__init(&req);
+    Zt__GetWorkflowExecutionHistoryResponse *resp = NULL;
+
+    req.namespace_ = c->namespace_;
+    req.execution = zt_execution(&a, id, run);
+    req.wait_new_event = 1;
+    req.history_event_filter_type = 2; /* close event only */
+    if (rpc(c, ZT_RPC("GetWorkflowExecutionHistory"), &req.base, t,
+            &zt__get_workflow_execution_history_response__descriptor, &a, (void **)&resp, err) < 0)
+        return -1;
+    *status = read_close(resp->history, result, run);
+    return 0;
 }
 
 int zt_client_result(struct zt_client *c, const char *id, int64_t deadline_ms,
                      enum zt_status *ret_status, json_t **ret, struct zn_err *err)
 {
-    int64_t end = zn_now_ms() + deadline_ms;
-    char run[64] = "";
+    int64_t end = zn_now_ms() + deadline_ms, asked;
+    char run[RUN_ID_SIZE] = "";
+    struct zn_err e = { 0 };
 
-    for (;;) {
-        zn_auto_arena struct zn_arena a = { .limit = REPLY_ARENA };
-        Zt__GetWorkflowExecutionHistoryRequest req;
-        zt__get_workflow_execution_history_request__init(&req);
-        Zt__GetWorkflowExecutionHistoryResponse *resp = NULL;
-        int64_t left = end - zn_now_ms();
-        enum zt_status status = ZT_RUNNING;
+    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0)
+        return -1;
+    while ((asked = zn_now_ms()) < end) {
+        enum zt_status status;
         json_t *result = NULL;
 
-        if (left <= 0)
-            return zn_fail(err, ZN_BUSY, "workflow %s has not ended in time", id);
-        req.namespace_ = c->namespace_;
-        req.execution = zt_execution(&a, id, run);
-        req.wait_new_event = 1;
-        req.history_event_filter_type = 2; /* close event only */
-        if (rpc(c, ZT_RPC("GetWorkflowExecutionHistory"), &req.base, left < POLL_MS ? left : POLL_MS,
-                left, &zt__get_workflow_execution_history_response__descriptor, &a, (void **)&resp,
-                err) < 0)
-            return zn_now_ms() >= end ? zn_fail(err, ZN_BUSY, "workflow %s has not ended in time", id)
-                                      : -1;
-        size_t n = resp->history ? resp->history->n_events : 0;
-        if (!n || !read_close(resp->history->events[n - 1], &status, &result))
-            continue;
-        if (status == ZT_CONTINUED_AS_NEW) {
-            snprintf(run, sizeof run, "%s",
-                     resp->history->events[n - 1]
-                         ->workflow_execution_continued_as_new_event_attributes->new_execution_run_id);
-            continue;
+        if (poll_close(c, id, run, end - asked, &status, &result, &e) < 0) {
+            if (e.code == ZN_UNAVAILABLE)
+                break; /* tried again until the time was up */
+            *err = e;
+            return -1;
         }
-        *ret_status = status;
-        *ret = result;
-        return 0;
+        if (status != ZT_RUNNING && status != ZT_CONTINUED_AS_NEW) {
+            *ret_status = status;
+            *ret = result;
+            return 0;
+        }
+        if (status == ZT_RUNNING && zn_now_ms() - asked < EMPTY_MS)
+            zn_pause_ms(EMPTY_MS); /* an empty answer that did not wait */
     }
+    zn_fail(err, ZN_BUSY, "workflow %s has not ended in time", id);
+    zn_detail(err, "%s", e.msg);
+    return -1;
 }

@@ -23,7 +23,7 @@ struct zt_grpc;
 struct zt_grpc_config {
     const char *target;     /* "host:port"; copied */
     const char *user_agent; /* copied */
-    const char *const *headers; /* name, value, …, NULL: sent with every call; copied */
+    const char *const *headers; /* name, value, …, NULL: sent with every call; copied; at most 16 */
     size_t max_reply;       /* most bytes of one answer; 0 = 64 MiB */
 };
 
@@ -37,14 +37,18 @@ struct zt_grpc_reply {
 };
 
 int zt_grpc_open(const struct zt_grpc_config *cfg, struct zt_grpc **ret, struct zn_err *err);
-/* Ends every call with CANCELLED, joins the thread. */
+/* Ends every call with CANCELLED, joins the thread. From its start on nothing may be submitted, not
+ * even by a done function. NULL is fine. */
 void zt_grpc_close(struct zt_grpc *g);
 
 /* Called once per call on the I/O thread: must not block and not call zt_grpc_call. reply is valid
  * during the call only. */
 typedef void (*zt_grpc_done)(void *arg, const struct zt_grpc_reply *reply);
 /* path "/package.Service/Method"; body copied. Returns the call's id (never 0). A call that cannot
- * be sent because there is no connection waits for one until its deadline. */
+ * be sent because there is no connection waits for one until its deadline (then UNAVAILABLE). A call
+ * that the server surely has not processed goes out again by itself, once for each connection. The
+ * server is told the deadline and gets a tenth of it more (250 ms to 5 s) to answer it itself; then
+ * the stream is reset and the call ends with DEADLINE_EXCEEDED. */
 uint64_t zt_grpc_submit(struct zt_grpc *g, const char *path, const void *body, size_t len,
                         int64_t deadline_ms, zt_grpc_done done, void *arg);
 void zt_grpc_cancel(struct zt_grpc *g, uint64_t id); /* ends it with CANCELLED; unknown ids are fine */

@@ -15,11 +15,71 @@ static void pb_free(void *arena, void *p)
     (void)p;
 }
 
+enum { DEPTH_MAX = 64 };
+
+/* Reads a varint; false at the end of the input. */
+static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+{
+    uint64_t v = 0;
+
+    for (unsigned shift = 0; shift < 64 && *p < end; shift += 7) {
+        uint8_t b = *(*p)++;
+
+        v |= (uint64_t)(b & 0x7f) << shift;
+        if (!(b & 0x80)) {
+            *ret = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* protobuf-c recurses as deep as the input says (a failure has a cause, which is a failure …), so the
+ * nesting is measured first. Malformed input is left to the decoder, which refuses it. */
+static bool shallow(const ProtobufCMessageDescriptor *d, const uint8_t *p, size_t n, int depth)
+{
+    const uint8_t *end = p + n;
+    uint64_t tag, len;
+
+    if (depth > DEPTH_MAX)
+        return false;
+    while (p < end && varint(&p, end, &tag)) {
+        const ProtobufCFieldDescriptor *f;
+
+        switch (tag & 7) {
+        case PROTOBUF_C_WIRE_TYPE_VARINT:
+            if (!varint(&p, end, &len))
+                return true;
+            continue;
+        case PROTOBUF_C_WIRE_TYPE_64BIT:
+            len = 8;
+            break;
+        case PROTOBUF_C_WIRE_TYPE_32BIT:
+            len = 4;
+            break;
+        case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+            if (!varint(&p, end, &len) || len > (uint64_t)(end - p))
+                return true;
+            f = protobuf_c_message_descriptor_get_field(d, (unsigned)(tag >> 3));
+            if (f && f->type == PROTOBUF_C_TYPE_MESSAGE &&
+                !shallow(f->descriptor, p, (size_t)len, depth + 1))
+                return false;
+            break;
+        default:
+            return true;
+        }
+        if (len > (uint64_t)(end - p))
+            return true;
+        p += len;
+    }
+    return true;
+}
+
 void *zt_pb_unpack(const ProtobufCMessageDescriptor *d, struct zn_arena *a, const void *p, size_t n)
 {
     ProtobufCAllocator alloc = { pb_alloc, pb_free, a };
 
-    return protobuf_c_message_unpack(d, &alloc, n, p);
+    return shallow(d, p, n, 0) ? protobuf_c_message_unpack(d, &alloc, n, p) : NULL;
 }
 
 void *zt_pb_pack(struct zn_arena *a, const ProtobufCMessage *m, size_t *n)

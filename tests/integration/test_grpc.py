@@ -1,0 +1,304 @@
+"""The gRPC client against servers that other people wrote, and against one that answers badly on purpose."""
+import json
+import os
+import queue
+import socket
+import subprocess
+import threading
+import time
+import zlib
+
+import pytest
+from node_programs import Program
+
+OK, CANCELLED, UNKNOWN, INVALID, DEADLINE, NOT_FOUND = 0, 1, 2, 3, 4, 5
+EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 8, 12, 13, 14
+
+
+class Probe:
+    """tests/integration/c/grpc_probe.c as a process; calls can overlap."""
+
+    def __init__(self, binary, port, *args):
+        self.process = subprocess.Popen([binary, f"127.0.0.1:{port}", *map(str, args)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.next_id, self.early, self.lines = 0, {}, queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def command(self, **fields):
+        self.next_id += 1
+        self.process.stdin.write(json.dumps({"id": self.next_id, **fields}) + "\n")
+        self.process.stdin.flush()
+        return self.next_id
+
+    def submit(self, path, body="", deadline=10000, **more):
+        return self.command(op="submit", path=path, body=body, deadline=deadline, **more)
+
+    def result(self, call, within=30):
+        end = time.monotonic() + within
+        while call not in self.early:
+            line = self.lines.get(timeout=max(0.01, end - time.monotonic()))
+            assert line is not None, f"the probe ended: {self.process.wait(5)}"
+            self.early[line["id"]] = line
+        return self.early.pop(call)
+
+    def call(self, path, body="", deadline=10000, **more):
+        return self.result(self.submit(path, body, deadline, **more))
+
+    def cancel(self, call):
+        self.process.stdin.write(json.dumps({"op": "cancel", "id": call}) + "\n")
+        self.process.stdin.flush()
+
+    def close(self):
+        self.process.stdin.close()
+        assert self.process.wait(20) == 0
+
+
+def text(result):
+    return bytes.fromhex(result["body"]).decode()
+
+
+def pattern_sum(n):
+    period = bytes(i * 7 & 255 for i in range(256))
+    return zlib.crc32((period * (n // 256 + 1))[:n])
+
+
+@pytest.fixture(scope="session")
+def binary(root):
+    """Built here, unless B names a build directory that has it (a sanitizer's, say)."""
+    build = os.environ.get("B", "build")
+    subprocess.run(["make", "-s", f"B={build}", f"{build}/probe/temporal/grpc_probe", *os.environ.get("MAKE_ARGS", "").split()],
+                   cwd=root, check=True, stdout=subprocess.DEVNULL)
+    return root / build / "probe/temporal/grpc_probe"
+
+
+@pytest.fixture
+def start(binary):
+    """start(script, options, *probe arguments) -> server, probe."""
+    made = []
+
+    def begin(script, options="{}", *args):
+        server = Program(script, 0, options)
+        made.append(server.kill)
+        probe = Probe(binary, server.port, *args)
+        made.append(probe.close)
+        return server, probe
+
+    yield begin
+    for end in reversed(made):
+        end()
+
+
+@pytest.fixture
+def peer(start):
+    return start("grpc_peer.js")[1]
+
+
+@pytest.fixture
+def rude(start):
+    return start("http2_peer.js")[1]
+
+
+# --- answers --------------------------------------------------------------------------------------------
+
+
+def test_answer_comes_back_whole(peer):
+    assert text(peer.call("/test.Peer/Echo", "hello")) == "hello"
+    assert peer.call("/test.Peer/Echo", "")["len"] == 0
+
+
+@pytest.mark.parametrize("code,message", [(5, 'workflow not found: "x" 100%'), (3, "Grüße, 世界"), (8, "")])
+def test_error_without_a_body_has_code_message_and_details(peer, code, message):
+    r = peer.call("/test.Peer/Fail", json.dumps({"code": code, "message": message, "details": "0a0b0c"}))
+    assert (r["code"], r["message"], r["details"], r["len"]) == (code, message, "0a0b0c", 0)
+
+
+def test_long_message_is_cut_between_characters(peer):
+    r = peer.call("/test.Peer/Fail", json.dumps({"code": 9, "message": "x" + "é" * 400}))
+    assert r["message"] == "x" + "é" * 255
+
+
+def test_unknown_method(peer):
+    assert peer.call("/test.Peer/Nothing")["code"] == UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("path,code,words", [
+    ("Reset/8", CANCELLED, "CANCEL"), ("Reset/11", EXHAUSTED, "ENHANCE"), ("Reset/2", INTERNAL, "INTERNAL"),
+    ("NoStatus", UNAVAILABLE, "without a status"), ("Http/503", UNAVAILABLE, "503"), ("Http/404", UNIMPLEMENTED, "404"),
+    ("Html", UNKNOWN, "not gRPC"), ("Eof", UNAVAILABLE, "connection was lost"), ("Flag", INTERNAL, "malformed"),
+    ("Long", INTERNAL, "malformed"), ("Short", INTERNAL, "without a whole message"), ("Refuse/9", UNAVAILABLE, "REFUSED"),
+])
+def test_bad_answer_has_its_code_and_the_next_call_is_fine(rude, path, code, words):
+    r = rude.call(f"/test.Rude/{path}")
+    assert r["code"] == code and words in r["message"], r
+    assert text(rude.call("/test.Rude/Ok")) == "ok"
+
+
+def test_prefix_cut_anywhere(rude):
+    assert text(rude.call("/test.Rude/Split")) == "split"
+
+
+def test_refused_call_goes_out_again_once(rude):
+    assert text(rude.call("/test.Rude/Refuse/1")) == "accepted"
+
+
+def test_answer_before_the_request_was_read_ends_the_call(rude):
+    r = rude.call("/test.Rude/Early", size=1_000_000)
+    assert (r["code"], r["message"]) == (EXHAUSTED, "too much") and r["ms"] < 2000
+
+
+# --- sizes ----------------------------------------------------------------------------------------------
+
+
+def test_ten_megabytes_both_ways(peer):
+    n = 10_000_000
+    assert peer.call("/test.Peer/Big", str(n), deadline=60000)["sum"] == pattern_sum(n)
+    r = peer.call("/test.Peer/Echo", size=n, deadline=60000)
+    assert (r["code"], r["len"], r["sum"]) == (OK, n, pattern_sum(n))
+
+
+def test_answer_over_the_limit_is_refused_and_final(start):
+    probe = start("grpc_peer.js", "{}", 1000)[1]
+    assert probe.call("/test.Peer/Big", "1000")["len"] == 1000
+    r = probe.call("/test.Peer/Big", "1001")
+    assert r["code"] == EXHAUSTED and r["message"].startswith("grpc: received message larger than max")
+    assert probe.call("/test.Peer/Big", "1000")["code"] == OK
+
+
+def test_server_that_stops_reading_delays_nothing_but_itself(start):
+    """32 MB are more than the kernel's buffers hold; deadlines of other calls still hold."""
+    _, probe = start("http2_peer.js", json.dumps({"initialWindowSize": 16 << 20}))
+    assert text(probe.call("/test.Rude/Ok")) == "ok"
+    big = [probe.submit("/test.Rude/Stall", size=4_000_000, deadline=30000) for _ in range(8)]
+    short = probe.result(probe.submit("/test.Rude/Ok", deadline=300))
+    assert short["code"] == DEADLINE and short["ms"] < 1500, short
+    for call in big:
+        assert text(probe.result(call)) == "late"
+
+
+# --- deadlines and cancelling -----------------------------------------------------------------------------
+
+
+def test_deadline_resets_the_stream(start):
+    _, probe = start("grpc_peer.js")
+    r = probe.call("/test.Peer/Sleep", "60000", deadline=300)
+    assert r["code"] == DEADLINE and 300 <= r["ms"] < 1500, r
+    assert text(probe.call("/test.Peer/Echo", "still here")) == "still here"
+
+
+def test_cancelled_call_ends_at_once(peer):
+    call = peer.submit("/test.Peer/Sleep", "60000", deadline=70000)
+    peer.call("/test.Peer/Echo", "x")
+    peer.cancel(call)
+    r = peer.result(call)
+    assert r["code"] == CANCELLED and r["ms"] < 2000
+    peer.cancel(call)
+    assert peer.call("/test.Peer/Echo", "x")["code"] == OK
+
+
+def test_closing_ends_what_is_outstanding(start):
+    _, probe = start("grpc_peer.js")
+    calls = [probe.submit("/test.Peer/Sleep", "60000", deadline=70000) for _ in range(5)]
+    probe.call("/test.Peer/Echo", "x")
+    probe.process.stdin.close()
+    assert all(probe.result(c)["code"] == CANCELLED for c in calls)
+    assert probe.lines.get(timeout=10) == {"closed": True}
+
+
+# --- connections ------------------------------------------------------------------------------------------
+
+
+def test_no_server_fails_at_the_deadline_and_says_why(binary):
+    probe = Probe(binary, 1)
+    r = probe.call("/test.Peer/Echo", "x", deadline=700)
+    probe.close()
+    assert r["code"] == UNAVAILABLE and "refused" in r["message"] and 650 <= r["ms"] < 1500, r
+
+
+def test_silent_server_is_not_taken_for_a_server(binary):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        probe = Probe(binary, listener.getsockname()[1])
+        r = probe.call("/test.Peer/Echo", "x", deadline=800)
+        assert r["code"] == UNAVAILABLE and "no connection" in r["message"], r
+        start = time.monotonic()
+        probe.close()
+        assert time.monotonic() - start < 2
+
+
+def test_server_killed_and_started_again_on_the_same_port(start):
+    server, probe = start("grpc_peer.js")
+    assert probe.call("/test.Peer/Echo", "a")["code"] == OK
+    held = probe.submit("/test.Peer/Sleep", "60000", deadline=70000)
+    probe.call("/test.Peer/Echo", "b")
+    server.kill()
+    assert probe.result(held)["code"] == UNAVAILABLE
+    waits = probe.submit("/test.Peer/Echo", "c", deadline=20000)
+    again = Program("grpc_peer.js", server.port)
+    try:
+        assert text(probe.result(waits)) == "c"
+        assert probe.call("/test.Peer/Echo", "d")["ms"] < 1000
+    finally:
+        again.kill()
+
+
+def test_connection_age_loses_no_call(start):
+    """Two-step GOAWAY twice a second: calls in flight end on the old connection, others take the new one."""
+    _, probe = start("grpc_peer.js", json.dumps({"grpc.max_connection_age_ms": 500,
+                                                 "grpc.max_connection_age_grace_ms": 5000}))
+    calls, end = [], time.monotonic() + 6
+    while time.monotonic() < end:
+        calls.append(probe.submit("/test.Peer/Sleep", "400", deadline=5000))
+        calls.append(probe.submit("/test.Peer/Echo", "x", deadline=5000))
+        time.sleep(0.02)
+    codes = [probe.result(c)["code"] for c in calls]
+    assert len(codes) > 200 and set(codes) == {OK}, {c: codes.count(c) for c in codes}
+
+
+def test_connection_cut_after_the_grace_ends_its_calls(start):
+    _, probe = start("grpc_peer.js", json.dumps({"grpc.max_connection_age_ms": 300,
+                                                 "grpc.max_connection_age_grace_ms": 300}))
+    r = probe.call("/test.Peer/Sleep", "60000", deadline=70000)
+    assert r["code"] in (UNAVAILABLE, CANCELLED) and r["ms"] < 5000, r
+    assert probe.call("/test.Peer/Echo", "x")["code"] == OK
+
+
+def test_stream_above_the_last_one_goes_out_again(rude):
+    assert rude.call("/test.Rude/Ok")["code"] == OK  # GOAWAY needs an earlier stream to name
+    assert text(rude.call("/test.Rude/Goaway")) == "moved"
+
+
+def test_more_calls_than_streams_are_allowed(start):
+    _, probe = start("http2_peer.js", json.dumps({"maxConcurrentStreams": 2}))
+    calls = [probe.submit("/test.Rude/Ok") for _ in range(50)]
+    gone = [probe.submit("/test.Rude/Ok") for _ in range(50)]
+    for call in gone:
+        probe.cancel(call)
+    assert all(text(probe.result(c)) == "ok" for c in calls)
+    assert {probe.result(c)["code"] for c in gone} <= {OK, CANCELLED}
+
+
+# --- load -------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_calls_one_after_the_other(peer):
+    r = peer.result(peer.command(op="repeat", path="/test.Peer/Echo", body="x" * 200, n=1000), within=60)
+    print(f"1,000 calls: {r['ms'] / 1000:.2f} ms each")
+    assert r["bad"] == 0
+
+
+def test_long_polls_and_short_calls_share_one_connection(start):
+    _, probe = start("http2_peer.js")
+    _, peer = start("grpc_peer.js")
+    polls = [peer.submit("/test.Peer/Sleep", "2000", deadline=70000) for _ in range(4)]
+    short = [peer.submit("/test.Peer/Echo", str(i)) for i in range(20)]
+    for i, call in enumerate(short):
+        r = peer.result(call)
+        assert text(r) == str(i) and r["ms"] < 1000
+    assert all(text(peer.result(c)) == "2000" for c in polls)
+    for call in [probe.submit("/test.Rude/Ok") for _ in range(24)]:
+        assert probe.result(call)["code"] == OK
+    assert '"sessions":1,' in text(probe.call("/test.Rude/Seen"))
