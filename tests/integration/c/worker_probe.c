@@ -1,5 +1,13 @@
-/* Runs a worker against a real server and walks scenarios through it: worker_probe HOST:PORT [NAME …].
- * One line for each: "ok NAME" or "not ok NAME: why". `worker_probe HOST:PORT serve` only works. */
+/* Drives the worker and the client against a real server:
+ *   worker_probe HOST:PORT walk [NAME …]        scenarios, with a worker of its own; "ok NAME" or
+ *                                               "not ok NAME: why" for each
+ *   worker_probe HOST:PORT serve [changed]      a worker until its standard input ends
+ *   worker_probe HOST:PORT start TYPE ID [JSON] prints the run's id
+ *   worker_probe HOST:PORT signal ID NAME [JSON] | cancel ID
+ *   worker_probe HOST:PORT wait ID              prints "STATUS RESULT"
+ *   worker_probe HOST:PORT events ID[/RUN] [FILE]
+ *                                               prints "ID TYPE CAUSE" of each event; FILE gets the bytes
+ * The queue is "probe", the namespace "default". */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,14 +18,20 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/guard.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "tests/integration/c/worker_workflows.h"
+#include "zaned/temporal/grpc.h"
+#include "zaned/temporal/pb.h"
 #include "zaned/temporal/worker.h"
 
 #define QUEUE "probe"
 
 static struct zt_client *client;
 static atomic_int tries, undone;
+static char late_id[64];        /* workflow that waits in the middle of its task for a signal */
+static atomic_bool late_inside, late_signaled;
 
 /* --- activities ---------------------------------------------------------------------------------- */
 
@@ -68,101 +82,50 @@ static enum zt_res act_undo(struct zt_actx *c, void *arg, json_t *in, json_t **o
     return ZT_OK;
 }
 
+static enum zt_res act_slow(struct zt_actx *c, void *arg, json_t *in, json_t **out)
+{
+    (void)arg;
+    if (!zt_actx_wait(c, 300))
+        return ZT_CANCELED;
+    *out = json_integer(json_integer_value(in) + 1);
+    return ZT_OK;
+}
+
+/* Three parts; each attempt does one, and goes on where the one before was. */
+static enum zt_res act_progress(struct zt_actx *c, void *arg, json_t *in, json_t **out)
+{
+    json_int_t done = json_integer_value(zt_actx_details(c)) + 1;
+
+    (void)arg;
+    (void)in;
+    zt_heartbeat(c, json_integer(done));
+    if (done < 3)
+        return zt_fail(c, "more", 50, "%d of 3 parts", (int)done);
+    *out = json_pack("[i,i]", (int)done, zt_actx_attempt(c));
+    return ZT_OK;
+}
+
+static enum zt_res act_huge(struct zt_actx *c, void *arg, json_t *in, json_t **out)
+{
+    enum { SIZE = 3 << 20 };
+    zn_auto_mem char *text = malloc(SIZE);
+
+    (void)c;
+    (void)arg;
+    (void)in;
+    memset(text, 'x', SIZE);
+    *out = json_stringn(text, SIZE);
+    return ZT_OK;
+}
+
 static const struct zt_activity activities[] = { { "add", act_add },
                                                  { "flaky", act_flaky },
                                                  { "final", act_final },
                                                  { "long", act_long },
-                                                 { "undo", act_undo } };
-
-#define OPTS(t) { .type = t, .start_to_close_ms = 30000, .heartbeat_ms = 4000, .first_ms = 100 }
-static const struct zt_activity_opts add = OPTS("add"), flaky = OPTS("flaky"), final = OPTS("final"),
-                                     longer = OPTS("long"), undo = OPTS("undo");
-
-/* --- workflows ------------------------------------------------------------------------------------ */
-
-static enum zt_res wf_five(struct zt_wf *w, json_t *in, json_t **result)
-{
-    json_t *v = in;
-
-    for (int i = 0; i < 5; i++)
-        if (zt_do(w, &add, json_incref(v), &v) != ZT_OK)
-            return ZT_FAILED;
-    *result = v;
-    return ZT_OK;
-}
-
-static enum zt_res wf_timer(struct zt_wf *w, json_t *in, json_t **result)
-{
-    int64_t from = zt_now_ms(w);
-
-    (void)in;
-    zt_sleep(w, 300);
-    *result = zt_keep(w, json_boolean(zt_now_ms(w) - from >= 300));
-    return ZT_OK;
-}
-
-static enum zt_res wf_flaky(struct zt_wf *w, json_t *in, json_t **result)
-{
-    (void)in;
-    return zt_do(w, &flaky, NULL, result);
-}
-
-static enum zt_res wf_final(struct zt_wf *w, json_t *in, json_t **result)
-{
-    (void)in;
-    zt_do(w, &final, NULL, NULL);
-    *result = zt_keep(w, json_pack("[s,s]", zt_reason_type(w), zt_reason(w)));
-    return ZT_OK;
-}
-
-static enum zt_res wf_cancel(struct zt_wf *w, json_t *in, json_t **result)
-{
-    (void)in;
-    (void)result;
-    enum zt_res r = zt_do(w, &longer, NULL, NULL);
-    zt_shield(w, true);
-    zt_do(w, &undo, NULL, NULL);
-    return r;
-}
-
-static enum zt_res wf_signals(struct zt_wf *w, json_t *in, json_t **result)
-{
-    int64_t sum = 0;
-    json_t *v;
-
-    (void)in;
-    for (int n = 0; n < 20;) {
-        zt_select(w, NULL, 0, ZT_ON_SIGNAL);
-        while (zt_signal(w, "n", &v)) {
-            sum += json_integer_value(v);
-            n++;
-        }
-    }
-    *result = zt_keep(w, json_integer(sum));
-    return ZT_OK;
-}
-
-static enum zt_res wf_parent(struct zt_wf *w, json_t *in, json_t **result)
-{
-    struct zt_fut f = zt_child(w, "five", zn_arena_printf(zt_arena(w), "%s-child", zt_workflow_id(w)),
-                               json_incref(in));
-    return zt_await(w, f, result);
-}
-
-static enum zt_res wf_again(struct zt_wf *w, json_t *in, json_t **result)
-{
-    json_int_t left = json_integer_value(in);
-
-    if (left > 0)
-        return zt_continue_as_new(w, json_integer(left - 1));
-    *result = zt_keep(w, json_string("done"));
-    return ZT_OK;
-}
-
-static const struct zt_workflow workflows[] = {
-    { "five", wf_five },     { "timer", wf_timer },     { "flaky", wf_flaky },   { "final", wf_final },
-    { "cancel", wf_cancel }, { "signals", wf_signals }, { "parent", wf_parent }, { "again", wf_again },
-};
+                                                 { "undo", act_undo },
+                                                 { "slow", act_slow },
+                                                 { "progress", act_progress },
+                                                 { "huge", act_huge } };
 
 /* --- scenarios ------------------------------------------------------------------------------------ */
 
@@ -171,8 +134,10 @@ static int begin(const char *type, json_t *input, char id[64], struct zn_err *er
     char run[40], part[20];
     zn_auto_json in = input;
 
+    const char *suffix = getenv("PROBE_SUFFIX"); /* known ids, to look at afterwards */
+
     zn_id("", 12, part, sizeof part);
-    snprintf(id, 64, "%s-%s", type, part);
+    snprintf(id, 64, "%s-%s", type, suffix ? suffix : part);
     struct zt_start_opts o = { .id = id, .type = type, .queue = QUEUE, .input = in };
     return zt_client_start(client, &o, run, err);
 }
@@ -263,6 +228,73 @@ static int sc_again(struct zn_err *err)
     return simple("again", json_integer(3), json_string("done"), err);
 }
 
+static int sc_fails(struct zn_err *err)
+{
+    char id[64];
+
+    if (begin("fails", NULL, id, err) < 0)
+        return -1;
+    return expect_end(id, ZT_ST_FAILED, NULL, err);
+}
+
+static int sc_race(struct zn_err *err)
+{
+    return simple("race", NULL, json_pack("[i,i,b]", 1, (int)ZT_CANCELED, 1), err);
+}
+
+static int sc_progress(struct zn_err *err)
+{
+    return simple("progress", NULL, json_pack("[i,i]", 3, 3), err);
+}
+
+static int sc_huge(struct zn_err *err)
+{
+    return simple("huge", NULL, json_string("result_too_large"), err);
+}
+
+static int sc_pages(struct zn_err *err)
+{
+    return simple("pages", NULL, json_integer(150 * 151 / 2), err);
+}
+
+/* The parent's cancellation goes to the child, which undoes first. */
+static int sc_guardian(struct zn_err *err)
+{
+    char id[64];
+    int before = atomic_load(&undone);
+
+    if (begin("guardian", NULL, id, err) < 0)
+        return -1;
+    zn_pause_ms(700);
+    if (zt_client_cancel(client, id, "test", err) < 0 || expect_end(id, ZT_ST_CANCELED, NULL, err) < 0)
+        return -1;
+    return atomic_load(&undone) == before + 1 ? 0 : zn_fail(err, ZN_INTERNAL, "undo did not run once");
+}
+
+/* In the workflow thread: waits until the signal is with the server, within the task. */
+static void late_wait(void)
+{
+    int64_t end = zn_now_ms() + 1500;
+
+    atomic_store(&late_inside, true);
+    while (!atomic_load(&late_signaled) && zn_now_ms() < end)
+        zn_pause_ms(5);
+}
+
+/* The answer "complete" meets a signal that came during the task: the server hands the task out again. */
+static int sc_late(struct zn_err *err)
+{
+    int64_t end = zn_now_ms() + 5000;
+    int r = begin("late", NULL, late_id, err);
+
+    while (r == 0 && !atomic_load(&late_inside) && zn_now_ms() < end)
+        zn_pause_ms(5);
+    if (r == 0)
+        r = zt_client_signal(client, late_id, "late", NULL, err);
+    atomic_store(&late_signaled, true);
+    return r < 0 ? -1 : expect_end(late_id, ZT_COMPLETED, json_integer(1), err);
+}
+
 static int sc_twice(struct zn_err *err)
 {
     char run[40];
@@ -289,7 +321,10 @@ static const struct {
     int (*run)(struct zn_err *err);
 } scenarios[] = { { "five", sc_five },       { "timer", sc_timer },   { "flaky", sc_flaky },
                   { "final", sc_final },     { "cancel", sc_cancel }, { "signals", sc_signals },
-                  { "parent", sc_parent },   { "again", sc_again },   { "twice", sc_twice } };
+                  { "parent", sc_parent },   { "again", sc_again },   { "twice", sc_twice },
+                  { "fails", sc_fails },     { "race", sc_race },     { "progress", sc_progress },
+                  { "huge", sc_huge },       { "pages", sc_pages },   { "guardian", sc_guardian },
+                  { "late", sc_late } };
 
 static int walk(int argc, char **argv)
 {
@@ -297,10 +332,10 @@ static int walk(int argc, char **argv)
 
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
         struct zn_err err = { 0 };
-        bool wanted = argc <= 2;
+        bool wanted = argc == 0;
         int64_t from = zn_now_ms();
 
-        for (int k = 2; k < argc; k++)
+        for (int k = 0; k < argc; k++)
             wanted = wanted || strcmp(argv[k], scenarios[i].name) == 0;
         if (!wanted)
             continue;
@@ -313,34 +348,132 @@ static int walk(int argc, char **argv)
     return bad;
 }
 
+/* --- single calls --------------------------------------------------------------------------------- */
+
+static json_t *value_of(const char *text)
+{
+    return text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+}
+
+static int call_wait(const char *id, struct zn_err *err)
+{
+    static const char *const names[] = { "?", "running", "completed", "failed", "canceled",
+                                         "terminated", "continued", "timed_out" };
+    zn_auto_json got = NULL;
+    enum zt_status status;
+
+    if (zt_client_result(client, id, 120000, &status, &got, err) < 0)
+        return -1;
+    zn_auto_mem char *text = got ? json_dumps(got, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    printf("%s %s\n", names[status], text ? text : "none");
+    return 0;
+}
+
+/* The whole history of a run ("ID" or "ID/RUN"), as one History message. */
+static int call_events(const char *id, const char *file, struct zn_err *err)
+{
+    zn_auto_arena struct zn_arena a = { .limit = 64 << 20 };
+    zn_auto_buf struct zn_buf all = ZN_BUF(64 << 20);
+    Zt__GetWorkflowExecutionHistoryRequest req;
+
+    zt__get_workflow_execution_history_request__init(&req);
+    req.namespace_ = zt_text(&a, zt_client_namespace(client));
+    char *name = zt_text(&a, id), *run = strchr(name, '/');
+
+    if (run)
+        *run++ = '\0';
+    req.execution = zt_execution(&a, name, run ? run : "");
+    do {
+        struct zt_grpc_reply r = { 0 };
+        Zt__GetWorkflowExecutionHistoryResponse *page = NULL;
+        size_t n;
+        void *bytes = zt_pb_pack(&a, &req.base, &n);
+
+        zt_grpc_call(zt_client_grpc(client), ZT_RPC("GetWorkflowExecutionHistory"), bytes, n, 10000, &r);
+        if (r.code == ZT_GRPC_OK)
+            page = zt_pb_unpack(&zt__get_workflow_execution_history_response__descriptor, &a, r.body, r.len);
+        zt_grpc_reply_done(&r);
+        if (!page || !page->history)
+            return zn_fail(err, ZN_UNAVAILABLE, "no history: %s", r.message);
+        for (size_t i = 0; i < page->history->n_events; i++) {
+            const Zt__HistoryEvent *e = page->history->events[i];
+            bool failed = e->attributes_case ==
+                          ZT__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES;
+
+            printf("%lld %d %d\n", (long long)e->event_id, e->event_type,
+                   failed ? e->workflow_task_failed_event_attributes->cause : 0);
+        }
+        void *text = zt_pb_pack(&a, &page->history->base, &n);
+        zn_buf_add(&all, text, n); /* messages of one type joined are one message */
+        req.next_page_token = page->next_page_token;
+    } while (req.next_page_token.len);
+    return file ? zn_write_file(file, all.mem, all.len, 0644, err) : 0;
+}
+
+static int call(int argc, char **argv, struct zn_err *err)
+{
+    const char *what = argv[0], *id = argc > 1 ? argv[1] : "", *third = argc > 2 ? argv[2] : NULL;
+    zn_auto_json value = value_of(argc > 3 ? argv[3] : NULL);
+    char run[40];
+
+    if (strcmp(what, "wait") == 0)
+        return call_wait(id, err);
+    if (strcmp(what, "events") == 0)
+        return call_events(id, third, err);
+    if (strcmp(what, "cancel") == 0)
+        return zt_client_cancel(client, id, "asked", err);
+    if (strcmp(what, "signal") == 0)
+        return zt_client_signal(client, id, third, value, err);
+    if (strcmp(what, "start") != 0)
+        return zn_fail(err, ZN_INVALID, "unknown call %s", what);
+    struct zt_start_opts o = { .type = id, .id = third, .queue = QUEUE, .input = value };
+    if (zt_client_start(client, &o, run, err) < 0)
+        return -1;
+    printf("%s\n", run);
+    return 0;
+}
+
+static int with_worker(int argc, char **argv, struct zn_err *err)
+{
+    struct zt_worker *worker = NULL;
+    bool serve = strcmp(argv[0], "serve") == 0;
+    struct zt_worker_config wc = { .client = client, .queue = QUEUE, .workflows = workflows,
+                                   .nworkflows = NWORKFLOWS, .activities = activities,
+                                   .nactivities = sizeof activities / sizeof *activities,
+                                   .activity_threads = 4 };
+    int bad = 0;
+
+    changed_code = serve && argc > 1 && strcmp(argv[1], "changed") == 0;
+    in_the_task = serve ? NULL : late_wait;
+    if (zt_worker_start(&wc, &worker, err) < 0)
+        return -1;
+    if (serve)
+        while (getchar() != EOF)
+            ;
+    else
+        bad = walk(argc - 1, argv + 1);
+    int64_t from = zn_now_ms();
+    zt_worker_stop(worker, 2000);
+    fprintf(stderr, "stopped in %lld ms\n", (long long)(zn_now_ms() - from));
+    return bad ? zn_fail(err, ZN_INTERNAL, "%d scenarios failed", bad) : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct zn_err err = { 0 };
-    struct zt_worker *worker = NULL;
     struct zt_client_config cc = { .target = argc > 1 ? argv[1] : "", .namespace_ = "default",
                                    .identity = "probe", .client_name = "probe", .client_version = "1.0.0" };
-    bool serve = argc > 2 && strcmp(argv[2], "serve") == 0;
-    int bad = 1;
+    int r = -1;
 
     zn_log_setup("probe", ZN_LOG_INFO);
-    if (zt_client_open(&cc, &client, &err) < 0 || zt_client_ensure_namespace(client, 86400, &err) < 0) {
-        fprintf(stderr, "%s\n", err.msg);
-        return 1;
-    }
-    struct zt_worker_config wc = { .client = client, .queue = QUEUE, .workflows = workflows,
-                                   .nworkflows = sizeof workflows / sizeof *workflows,
-                                   .activities = activities,
-                                   .nactivities = sizeof activities / sizeof *activities,
-                                   .activity_threads = 4 };
-    if (zt_worker_start(&wc, &worker, &err) == 0) {
-        if (serve)
-            while (getchar() != EOF)
-                ;
-        bad = serve ? 0 : walk(argc, argv);
-    }
-    int64_t from = zn_now_ms();
-    zt_worker_stop(worker, 2000);
+    if (argc < 3)
+        zn_fail(&err, ZN_INVALID, "usage: see the head of worker_probe.c");
+    else if (zt_client_open(&cc, &client, &err) == 0 &&
+             zt_client_ensure_namespace(client, 86400, &err) == 0)
+        r = strcmp(argv[2], "walk") && strcmp(argv[2], "serve") ? call(argc - 2, argv + 2, &err)
+                                                                : with_worker(argc - 2, argv + 2, &err);
+    if (r < 0)
+        fprintf(stderr, "worker_probe: %s\n", err.msg);
     zt_client_close(client);
-    fprintf(stderr, "stopped in %lld ms\n", (long long)(zn_now_ms() - from));
-    return bad != 0;
+    return r < 0;
 }
