@@ -1,0 +1,448 @@
+/* libmicrohttpd in front of a queue of workers. An exchange goes COLLECT → (suspended, on a worker) →
+ * ANSWER. The access handler's first call only sets the context: answering there costs the connection. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/guard.h"
+#include "base/log.h"
+#include "zaned/http/http.h"
+
+enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 65536 };
+static const size_t SWALLOW_MAX = 8 << 20; /* of a refused body, so that the answer can be read */
+
+enum phase { COLLECT, WORKING, ANSWER };
+
+struct exchange {
+    struct exchange *next;
+    struct zn_server *s;
+    struct MHD_Connection *conn;
+    enum phase phase;
+    struct zn_arena arena;
+    struct zn_request req;
+    struct zn_reply reply;
+    enum zn_lane lane;
+    struct zn_buf body;
+    size_t limit, swallowed;
+    int64_t began_ms, queued_ms;
+    bool decided; /* the reply is there before the body was read */
+};
+
+struct zn_server {
+    struct zn_server_config cfg;
+    struct MHD_Daemon *daemon;
+    pthread_t *threads;
+    unsigned nthreads, waiting;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct exchange *head, **tail;
+    bool stop;
+};
+
+/* --- reading the head ----------------------------------------------------------------------------- */
+
+static void refuse(struct exchange *x, int status, const char *detail)
+{
+    if (x->decided)
+        return;
+    x->decided = true;
+    x->s->cfg.app.refuse(x->s->cfg.app.self, &x->req, status, detail, &x->reply);
+}
+
+static const char *take(struct exchange *x, const char *s)
+{
+    const char *copy = zn_arena_strdup(&x->arena, s ? s : "");
+
+    if (!copy)
+        refuse(x, 431, "the request's head is too large");
+    else if (!zn_utf8_valid(copy, strlen(copy)))
+        refuse(x, 400, "the request's head is not valid UTF-8");
+    return copy ? copy : "";
+}
+
+static const char *decode(struct exchange *x, const char *s, bool plus)
+{
+    zn_auto_buf struct zn_buf b = ZN_BUF(TARGET_MAX * 2);
+
+    if (!zn_percent_decode(s, strlen(s), plus, &b) || (b.len && memchr(b.mem, '\0', b.len))) {
+        refuse(x, 400, "the address has a broken escape");
+        return "";
+    }
+    return take(x, zn_buf_str(&b));
+}
+
+static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char *key,
+                                 const char *value)
+{
+    struct exchange *x = arg;
+
+    (void)kind;
+    if (x->req.nheaders == ZN_HEADERS_MAX)
+        refuse(x, 431, "the request has more than 64 headers");
+    else
+        x->req.headers[x->req.nheaders++] = (struct zn_pair){ take(x, key), take(x, value) };
+    return MHD_YES;
+}
+
+static enum MHD_Result on_query(void *arg, enum MHD_ValueKind kind, const char *key,
+                                const char *value)
+{
+    struct exchange *x = arg;
+
+    (void)kind;
+    if (x->req.nquery == ZN_QUERY_MAX)
+        refuse(x, 400, "the request has more than 64 query parameters");
+    else
+        x->req.query[x->req.nquery++] =
+            (struct zn_pair){ decode(x, key, true), decode(x, value ? value : "", true) };
+    return MHD_YES;
+}
+
+/* The proxy appends the address it saw, so the last one of X-Forwarded-For can be believed. */
+static void read_client(struct exchange *x)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const char *forwarded = zn_request_header(&x->req, "X-Forwarded-For");
+    const char *proto = zn_request_header(&x->req, "X-Forwarded-Proto");
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (info && info->client_addr->sa_family == AF_INET) {
+        struct sockaddr_in sa;
+        memcpy(&sa, info->client_addr, sizeof sa);
+        inet_ntop(AF_INET, &sa.sin_addr, text, sizeof text);
+    }
+    if (forwarded) {
+        const char *last = strrchr(forwarded, ',');
+        last = last ? last + 1 : forwarded;
+        snprintf(text, sizeof text, "%s", last + strspn(last, " "));
+    }
+    x->req.forwarded = forwarded != NULL;
+    x->req.secure = proto && strcmp(proto, "https") == 0;
+    x->req.client = take(x, text);
+}
+
+static void read_head(struct exchange *x, const char *method, const char *url)
+{
+    struct zn_request *r = &x->req;
+
+    r->arena = &x->arena;
+    r->body = "";
+    zn_id("", 20, r->id, sizeof r->id);
+    r->method = take(x, method);
+    if (strlen(url) > TARGET_MAX)
+        refuse(x, 414, "the address is longer than 8192 bytes");
+    r->path = x->decided ? "" : decode(x, url, false);
+    MHD_get_connection_values(x->conn, MHD_HEADER_KIND, on_header, x);
+    MHD_get_connection_values(x->conn, MHD_GET_ARGUMENT_KIND, on_query, x);
+    read_client(x);
+}
+
+/* --- the exchange --------------------------------------------------------------------------------- */
+
+static struct exchange *exchange_new(struct zn_server *s, struct MHD_Connection *conn,
+                                     const char *method, const char *url, const char *target)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+
+    if (!x)
+        return NULL;
+    x->s = s;
+    x->conn = conn;
+    x->arena.limit = ARENA_LIMIT;
+    x->began_ms = zn_now_ms();
+    x->limit = ZN_BODY_MAX;
+    x->reply.body = ZN_BUF(ZN_REPLY_MAX);
+    read_head(x, method, url);
+    x->req.raw_target = take(x, target ? target : url);
+    if (!x->decided)
+        s->cfg.app.route(s->cfg.app.self, &x->req, &x->lane, &x->limit, &x->reply);
+    x->decided = x->decided || x->reply.status != 0;
+    x->body = ZN_BUF(x->limit + 1);
+    return x;
+}
+
+static enum MHD_Result collect(struct exchange *x, const char *data, size_t *n)
+{
+    size_t got = *n;
+
+    *n = 0;
+    if (!x->decided && got > x->limit - x->body.len)
+        refuse(x, 413, "the request's body is too large");
+    if (!x->decided && zn_now_ms() - x->began_ms > x->s->cfg.arrive_ms)
+        refuse(x, 408, "the request took too long to arrive");
+    if (x->decided) {
+        x->reply.close = true;
+        x->swallowed += got;
+        return x->swallowed > SWALLOW_MAX ? MHD_NO : MHD_YES;
+    }
+    zn_buf_add(&x->body, data, got);
+    return MHD_YES;
+}
+
+static enum MHD_Result answer(struct exchange *x)
+{
+    struct zn_reply *rep = &x->reply;
+    struct MHD_Response *r;
+
+    if (rep->status == 0 || rep->body.failed)
+        x->s->cfg.app.refuse(x->s->cfg.app.self, &x->req, 500, "the answer is too large", rep);
+    r = MHD_create_response_from_buffer(rep->body.len, rep->body.mem ? rep->body.mem : (char[]){ "" },
+                                        MHD_RESPMEM_MUST_COPY);
+    if (!r)
+        return MHD_NO;
+    if (rep->content_type)
+        MHD_add_response_header(r, "Content-Type", rep->content_type);
+    MHD_add_response_header(r, "X-Request-Id", x->req.id);
+    MHD_add_response_header(r, "Cache-Control", "no-store");
+    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    if (rep->close)
+        MHD_add_response_header(r, "Connection", "close");
+    for (unsigned i = 0; i < rep->nheaders; i++)
+        MHD_add_response_header(r, rep->headers[i].name, rep->headers[i].value);
+    enum MHD_Result q = MHD_queue_response(x->conn, (unsigned)rep->status, r);
+    MHD_destroy_response(r);
+    zn_debug("request %s %s %s status=%d ms=%lld", x->req.id, x->req.method, x->req.path,
+             rep->status, (long long)(zn_now_ms() - x->began_ms));
+    return q;
+}
+
+static enum MHD_Result to_worker(struct exchange *x)
+{
+    struct zn_server *s = x->s;
+    bool full;
+
+    pthread_mutex_lock(&s->lock);
+    full = s->stop || s->waiting >= s->cfg.queue;
+    if (!full) {
+        x->phase = WORKING;
+        x->queued_ms = zn_now_ms();
+        MHD_suspend_connection(x->conn);
+        x->next = NULL;
+        *s->tail = x;
+        s->tail = &x->next;
+        s->waiting++;
+        pthread_cond_signal(&s->more);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!full)
+        return MHD_YES;
+    refuse(x, 503, "too many requests are waiting");
+    x->phase = ANSWER;
+    return answer(x);
+}
+
+static enum MHD_Result dispatch(struct exchange *x)
+{
+    if (!x->decided) {
+        x->req.body = zn_buf_str(&x->body);
+        x->req.body_len = x->body.len;
+        if (!x->req.body)
+            refuse(x, 500, "out of memory");
+        else if (x->lane == ZN_LANE_WORKER)
+            return to_worker(x);
+        else
+            x->s->cfg.app.handle(x->s->cfg.app.self, &x->req, &x->reply);
+    }
+    x->phase = ANSWER;
+    return answer(x);
+}
+
+/* What *req_cls points to: the target as sent comes first (URI callback), the exchange with the head. */
+struct holder {
+    char *uri;
+    struct exchange *x;
+};
+
+static void *hold_uri(void *arg, const char *uri, struct MHD_Connection *conn)
+{
+    struct holder *h = calloc(1, sizeof *h);
+
+    (void)arg;
+    (void)conn;
+    if (h)
+        h->uri = strdup(uri);
+    return h;
+}
+
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const char *url,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *n, void **req_cls)
+{
+    struct holder *h = *req_cls;
+
+    (void)version;
+    if (!h)
+        return MHD_NO;
+    if (!h->x) {
+        h->x = exchange_new(arg, conn, method, url, h->uri);
+        return h->x ? MHD_YES : MHD_NO;
+    }
+    if (*n)
+        return collect(h->x, data, n);
+    return h->x->phase == COLLECT ? dispatch(h->x) : answer(h->x);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *conn, void **req_cls,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct holder *h = *req_cls;
+
+    (void)arg;
+    (void)conn;
+    (void)why;
+    if (!h)
+        return;
+    if (h->x) {
+        zn_buf_done(&h->x->reply.body);
+        zn_buf_done(&h->x->body);
+        zn_arena_done(&h->x->arena);
+        free(h->x);
+    }
+    free(h->uri);
+    free(h);
+    *req_cls = NULL;
+}
+
+static void *worker_main(void *arg)
+{
+    struct zn_server *s = arg;
+
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        while (!s->head && !s->stop)
+            pthread_cond_wait(&s->more, &s->lock);
+        struct exchange *x = s->head;
+        if (x) {
+            s->head = x->next;
+            if (!s->head)
+                s->tail = &s->head;
+            s->waiting--;
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!x)
+            return NULL;
+        if (zn_now_ms() - x->queued_ms > s->cfg.wait_ms)
+            refuse(x, 503, "no worker became free in time");
+        else
+            s->cfg.app.handle(s->cfg.app.self, &x->req, &x->reply);
+        x->phase = ANSWER;
+        MHD_resume_connection(x->conn);
+    }
+}
+
+/* Escapes stay in path and query: they are decoded by us, with checks. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *conn, char *s)
+{
+    (void)arg;
+    (void)conn;
+    return strlen(s);
+}
+
+static void silent(void *arg, const char *fmt, va_list ap)
+{
+    (void)arg;
+    (void)fmt;
+    (void)ap;
+}
+
+static int start_daemon(struct zn_server *s, struct zn_err *err)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)s->cfg.port) };
+
+    if (inet_pton(AF_INET, s->cfg.address, &sa.sin_addr) != 1)
+        return zn_fail(err, ZN_INVALID, "%s is not an IPv4 address to listen on", s->cfg.address);
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+        (uint16_t)s->cfg.port, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, silent, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, hold_uri, NULL, MHD_OPTION_SOCK_ADDR, &sa,
+        MHD_OPTION_CONNECTION_LIMIT, s->cfg.max_conns, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONN_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(s->cfg.arrive_ms / 1000 + 60), MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+        MHD_OPTION_END);
+    if (!s->daemon)
+        return zn_fail_errno(err, errno, "listening on %s:%d", s->cfg.address, s->cfg.port);
+    return 0;
+}
+
+int zn_server_start(const struct zn_server_config *cfg, struct zn_server **ret, struct zn_err *err)
+{
+    struct zn_server *s = calloc(1, sizeof *s);
+
+    if (!s || !(s->threads = calloc(cfg->workers + 1, sizeof *s->threads))) {
+        free(s);
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    }
+    s->cfg = *cfg;
+    s->tail = &s->head;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->more, NULL);
+    json_object_seed(0);
+    while (s->nthreads < cfg->workers &&
+           pthread_create(&s->threads[s->nthreads], NULL, worker_main, s) == 0)
+        s->nthreads++;
+    if (s->nthreads < cfg->workers || start_daemon(s, err) < 0) {
+        if (s->nthreads < cfg->workers)
+            zn_fail(err, ZN_INTERNAL, "starting the HTTP workers failed");
+        zn_server_stop(s, 0);
+        return -1;
+    }
+    *ret = s;
+    return 0;
+}
+
+int zn_server_port(const struct zn_server *s)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+
+    return info ? info->port : -1;
+}
+
+/* Waits until no connection is left, at most ms. */
+static void drain(struct zn_server *s, int64_t ms)
+{
+    int64_t end = zn_now_ms() + ms;
+
+    for (unsigned i = 0; zn_now_ms() < end; i++) {
+        const union MHD_DaemonInfo *info =
+            MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+        if (!info || info->num_connections == 0)
+            return;
+        zn_pause_ms(zn_backoff_ms(i, 5, 50, 0));
+    }
+}
+
+void zn_server_stop(struct zn_server *s, int64_t drain_ms)
+{
+    if (!s)
+        return;
+    if (s->daemon) {
+        MHD_socket fd = MHD_quiesce_daemon(s->daemon);
+        if (fd != MHD_INVALID_SOCKET)
+            close(fd);
+        drain(s, drain_ms);
+    }
+    /* The workers finish what is queued: no connection may stay suspended. */
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_broadcast(&s->more);
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 0; i < s->nthreads; i++)
+        pthread_join(s->threads[i], NULL);
+    if (s->daemon)
+        MHD_stop_daemon(s->daemon);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->more);
+    free(s->threads);
+    free(s);
+}
