@@ -309,15 +309,14 @@ static int write_pending(struct zn_spool *s, size_t n, struct zn_err *err)
     return 0;
 }
 
-/* Bytes of pending frames that still fit the active segment; at least one frame. */
+/* Bytes of pending frames that still fit the active segment; 0 = it is time for a new one. */
 static size_t fitting(const struct zn_spool *s)
 {
-    size_t at = 0, room = s->fd >= 0 && s->active_len < ZN_SEGMENT_MAX
-                              ? ZN_SEGMENT_MAX - s->active_len : ZN_SEGMENT_MAX;
+    size_t at = 0, room = ZN_SEGMENT_MAX - (s->fd >= 0 ? s->active_len : 0);
 
     while (at < s->pending.len) {
         size_t len = FRAME_HEAD + le32((const unsigned char *)s->pending.mem + at);
-        if (at && at + len > room)
+        if (at + len > room)
             break;
         at += len;
     }
@@ -332,8 +331,10 @@ int zn_spool_commit(struct zn_spool *s, struct zn_err *err)
         return 0;
     pthread_mutex_lock(&s->lock);
     while (r == 0 && s->pending.len) {
-        r = write_pending(s, fitting(s), err);
-        if (r == 0 && s->active_len + 4096 > ZN_SEGMENT_MAX) {
+        size_t n = fitting(s);
+        if (n) {
+            r = write_pending(s, n, err);
+        } else {
             if (seal(s) < 0)
                 r = zn_fail(err, ZN_INTERNAL, "out of memory");
             pthread_cond_signal(&s->cond);
