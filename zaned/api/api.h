@@ -130,7 +130,7 @@ void zn_reply_err(struct zn_reply *r, const struct zn_request *req, const struct
 /* The application for zn_server_start: routes over every table, or over the ones given. */
 struct zn_route_table {
     const struct zn_route *routes;
-    size_t n;
+    const size_t *n; /* how many */
 };
 struct zn_app; /* owner: the caller; must outlive the server */
 int zn_app_new(struct zn_api *api, const struct zn_route_table *tables, size_t ntables,

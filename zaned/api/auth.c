@@ -1,0 +1,296 @@
+/* Routes of login and account. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/log.h"
+#include "zaned/api/api.h"
+#include "zaned/api/password.h"
+#include "zaned/api/session.h"
+#include "zaned/config.h"
+#include "zaned/store/store.h"
+
+enum { CSRF_LEN = 32, LOGIN_LIMIT = 20, LOGIN_WINDOW_S = 60 };
+
+static const char *role_name(int role)
+{
+    return role >= ZN_ROLE_OWNER    ? "OWNER"
+           : role >= ZN_ROLE_ADMIN  ? "ADMIN"
+           : role >= ZN_ROLE_MEMBER ? "MEMBER"
+                                    : "GUEST";
+}
+
+static void set_cookie(struct zn_call *c, struct zn_reply *reply, const char *name,
+                       const char *value, bool http_only, int max_age)
+{
+    zn_reply_header(reply, "Set-Cookie",
+                    zn_arena_printf(c->arena, "%s=%s; Path=/; Max-Age=%d; SameSite=Lax%s%s", name,
+                                    value, max_age, http_only ? "; HttpOnly" : "",
+                                    c->req->secure ? "; Secure" : ""));
+}
+
+static int csrf(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    char token[CSRF_LEN + 1];
+
+    (void)err;
+    zn_id("", CSRF_LEN, token, sizeof token);
+    set_cookie(c, reply, "csrftoken", c->who.csrf_token ? c->who.csrf_token : token, false,
+               ZN_SESSION_SECONDS);
+    zn_reply_json(reply, 200, json_pack("{s:s}", "details", "CSRF cookie set"));
+    return 0;
+}
+
+static int ping(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    (void)c;
+    (void)err;
+    zn_reply_json(reply, 200, json_pack("{s:s}", "ping", "pong"));
+    return 0;
+}
+
+/* A new session for the user, with its cookies on the reply. */
+static int begin_session(struct zn_call *c, struct zn_reply *reply, long long user,
+                         struct zn_err *err)
+{
+    char id[ZN_SESSION_ID], token[CSRF_LEN + 1];
+    struct zn_session s = { .user_id = user, .csrf = token };
+
+    zn_id("", CSRF_LEN, token, sizeof token);
+    if (zn_session_create(c->api->sessions, &s, id, err) < 0)
+        return -1;
+    set_cookie(c, reply, "sessionid", id, true, ZN_SESSION_SECONDS);
+    set_cookie(c, reply, "csrftoken", token, false, ZN_SESSION_SECONDS);
+    return 0;
+}
+
+struct login_in {
+    const char *username, *password;
+};
+static const struct zn_jfield login_fields[] = {
+    ZN_J(login_in, username, STR, .required = true, .min = 1, .max = 150),
+    ZN_J(login_in, password, STR, .required = true, .min = 1, .max = 255),
+};
+
+/* Guesses are counted for address and name together, so that nobody can lock another out. */
+static int login_throttled(struct zn_call *c, const char *name, struct zn_reply *reply,
+                           struct zn_err *err)
+{
+    int wait;
+    const char *key = zn_arena_printf(c->arena, "login:%.60s:%.60s", c->req->client, name);
+
+    if (!key || zn_throttle_count(c->api->sessions, key, LOGIN_LIMIT, LOGIN_WINDOW_S, &wait, err) < 0)
+        return -1;
+    if (!wait)
+        return 0;
+    zn_reply_header(reply, "Retry-After", zn_arena_printf(c->arena, "%d", wait));
+    zn_reply_error(reply, 429, "throttled",
+                   zn_arena_printf(c->arena, "Too many logins. Expected available in %d seconds.", wait), NULL);
+    return 1;
+}
+
+static int login(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct login_in in = { 0 };
+    zn_auto_pgresult res = NULL;
+    int limited;
+
+    if (zn_call_decode(c, login_fields, ZN_COUNT(login_fields), &in, NULL, err) < 0)
+        return -1;
+    limited = login_throttled(c, in.username, reply, err);
+    if (limited)
+        return limited < 0 ? -1 : 0;
+    if (zn_sql_once(c->api->store, ZN_SQL_USER_BY_NAME, ZN_P(in.username), &res, err) < 0)
+        return -1;
+    bool known = PQntuples(res) == 1 && zn_col_bool(res, 0, "is_active");
+    if (!zn_password_fits(known ? zn_col(res, 0, "password_hash") : NULL, in.password)) {
+        zn_reply_error(reply, 401, "authentication_failed", "Invalid username or password", NULL);
+        return 0;
+    }
+    if (begin_session(c, reply, zn_col_i64(res, 0, "id"), err) < 0)
+        return -1;
+    zn_reply_json(reply, 201, json_pack("{s:b}", "success", 1));
+    return 0;
+}
+
+static int me(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    const struct zn_caller *w = &c->who;
+    json_t *member = json_null();
+
+    (void)err;
+    if (w->workspace_id)
+        member = json_pack("{s:I,s:i,s:s,s:{s:s,s:s}}", "id", (json_int_t)w->membership_id, "role",
+                           w->role, "role_name", role_name(w->role), "workspace", "id",
+                           w->workspace_id, "name", w->workspace_name);
+    zn_reply_json(reply, 200,
+                  json_pack("{s:{s:s,s:s,s:s,s:b},s:o}", "user", "username", w->username,
+                            "first_name", w->first_name, "last_name", w->last_name, "is_superuser",
+                            w->is_superuser, "membership", member));
+    return 0;
+}
+
+static int logout(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    if (zn_session_delete(c->api->sessions, c->who.session_id, err) < 0)
+        return -1;
+    set_cookie(c, reply, "sessionid", "", true, 0);
+    zn_reply_empty(reply, 204);
+    return 0;
+}
+
+static int user_exists(struct zn_call *c, bool *ret, struct zn_err *err)
+{
+    zn_auto_pgresult res = NULL;
+
+    if (zn_sql_once(c->api->store, ZN_SQL_USER_EXISTS, ZN_P0, &res, err) < 0)
+        return -1;
+    *ret = zn_col_bool(res, 0, "yes");
+    return 0;
+}
+
+static int check_user_existence(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    bool yes;
+
+    if (user_exists(c, &yes, err) < 0)
+        return -1;
+    zn_reply_json(reply, 200, json_pack("{s:b}", "exists", yes));
+    return 0;
+}
+
+/* --- the first admin ----------------------------------------------------------------------------- */
+
+struct first_in {
+    const char *username, *password, *workspace_name, *setup_token;
+};
+
+static const char *check_username(const void *val)
+{
+    for (const char *p = *(const char *const *)val; *p; p++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.+-_", *p))
+            return "Enter a valid username: letters, digits and @/./+/-/_ only.";
+    return NULL;
+}
+
+static const struct zn_jfield first_fields[] = {
+    ZN_J(first_in, username, STR, .required = true, .min = 1, .max = 150, .check = check_username),
+    ZN_J(first_in, password, STR, .required = true, .min = 1, .max = 255),
+    ZN_J(first_in, workspace_name, STR, .min = 1, .max = 255),
+    ZN_J(first_in, setup_token, STR, .min = 1, .max = 255),
+};
+
+struct first_tx {
+    const struct first_in *in;
+    const char *hash;
+    struct zn_arena *arena;
+    char user[24];
+};
+
+static int first_admin_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
+{
+    struct first_tx *t = arg;
+    zn_auto_pgresult exists = NULL;
+    zn_auto_pgresult user = NULL;
+    char wrk[32], prj[32], env[40];
+
+    if (zn_sql(conn, ZN_SQL_USER_LOCK, ZN_P0, NULL, err) < 0 ||
+        zn_sql(conn, ZN_SQL_USER_EXISTS, ZN_P0, &exists, err) < 0)
+        return -1;
+    if (zn_col_bool(exists, 0, "yes"))
+        return zn_fail(err, ZN_DENIED, "A user already exists.");
+    zn_id("wrk_", 11, wrk, sizeof wrk);
+    zn_id("prj_", 11, prj, sizeof prj);
+    zn_id("project_env_", 15, env, sizeof env);
+    if (zn_sql(conn, ZN_SQL_USER_INSERT, ZN_P(t->in->username, t->hash, "true"), &user, err) < 0)
+        return -1;
+    snprintf(t->user, sizeof t->user, "%s", zn_col(user, 0, "id"));
+    if (zn_sql(conn, ZN_SQL_WORKSPACE_INSERT, ZN_P(wrk, t->in->workspace_name), NULL, err) < 0 ||
+        zn_sql(conn, ZN_SQL_MEMBERSHIP_INSERT, ZN_P(t->user, wrk, "50"), NULL, err) < 0 ||
+        zn_sql(conn, ZN_SQL_PROJECT_INSERT, ZN_P(prj, wrk, "default", NULL), NULL, err) < 0)
+        return -1;
+    return zn_sql(conn, ZN_SQL_ENVIRONMENT_INSERT, ZN_P(env, prj, "production"), NULL, err);
+}
+
+static int create_initial_user(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct first_in in = { .workspace_name = "Default workspace" };
+    struct first_tx t = { .in = &in, .arena = c->arena };
+    const char *header = zn_request_header(c->req, "X-Setup-Token"), *weak;
+    bool yes;
+
+    if (user_exists(c, &yes, err) < 0)
+        return -1;
+    if (yes)
+        return zn_fail(err, ZN_DENIED, "A user already exists.");
+    if (zn_call_decode(c, first_fields, ZN_COUNT(first_fields), &in, NULL, err) < 0)
+        return -1;
+    if (!in.setup_token && !header)
+        zn_call_field(c, err, "setup_token", "required", "This field is required.");
+    if ((weak = zn_password_weak(in.password, in.username)))
+        zn_call_field(c, err, "password", "invalid", weak);
+    if (err->nfields)
+        return zn_fail(err, ZN_INVALID, "the request has invalid fields");
+    if (!zn_secret_eq(in.setup_token ? in.setup_token : header, c->api->setup_token))
+        return zn_fail(err, ZN_DENIED,
+                       "The setup token is not right; the installer printed it, and `zane setup-token` shows it.");
+    if (zn_password_hash(c->arena, in.password, &t.hash, err) < 0 ||
+        zn_tx(c->api->store, first_admin_tx, &t, err) < 0)
+        return -1;
+    zn_info("first admin %s created from %s", in.username, c->req->client);
+    if (begin_session(c, reply, strtoll(t.user, NULL, 10), err) < 0)
+        return -1;
+    zn_reply_json(reply, 201, json_pack("{s:s}", "detail", "User created successfully"));
+    return 0;
+}
+
+/* --- password -------------------------------------------------------------------------------------- */
+
+struct change_in {
+    const char *current_password, *new_password, *confirm_password;
+};
+static const struct zn_jfield change_fields[] = {
+    ZN_J(change_in, current_password, STR, .required = true, .min = 1, .max = 255),
+    ZN_J(change_in, new_password, STR, .required = true, .min = 1, .max = 255),
+    ZN_J(change_in, confirm_password, STR, .required = true, .min = 1, .max = 255),
+};
+
+static int change_password(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct change_in in = { 0 };
+    const char *weak, *hash, *id = zn_arena_printf(c->arena, "%lld", c->who.user_id);
+    zn_auto_pgresult res = NULL;
+
+    if (zn_call_decode(c, change_fields, ZN_COUNT(change_fields), &in, NULL, err) < 0 ||
+        zn_sql_once(c->api->store, ZN_SQL_USER_BY_ID, ZN_P(id), &res, err) < 0)
+        return -1;
+    if (PQntuples(res) == 0 || !zn_password_fits(zn_col(res, 0, "password_hash"), in.current_password))
+        zn_call_field(c, err, "current_password", "invalid", "Current password is incorrect.");
+    if ((weak = zn_password_weak(in.new_password, c->who.username)))
+        zn_call_field(c, err, "new_password", "invalid", weak);
+    if (strcmp(in.new_password, in.confirm_password) != 0)
+        zn_call_field(c, err, "confirm_password", "invalid", "The passwords do not match.");
+    if (err->nfields)
+        return zn_fail(err, ZN_INVALID, "the request has invalid fields");
+    if (zn_password_hash(c->arena, in.new_password, &hash, err) < 0 ||
+        zn_sql_once(c->api->store, ZN_SQL_USER_PASSWORD, ZN_P(id, hash), NULL, err) < 0 ||
+        zn_session_delete_others(c->api->sessions, c->who.user_id, c->who.session_id, err) < 0)
+        return -1;
+    zn_reply_json(reply, 200, json_pack("{s:b}", "success", 1));
+    return 0;
+}
+
+const struct zn_route zn_auth_routes[] = {
+    { "GET", "/api/csrf/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, csrf, ZN_THROTTLE_AUTO, 0 },
+    { "GET", "/api/ping/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, ping, ZN_THROTTLE_AUTO, 0 },
+    { "POST", "/api/auth/login/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, login, ZN_THROTTLE_AUTO, 0 },
+    { "GET", "/api/auth/me/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, me, ZN_THROTTLE_AUTO, 0 },
+    { "DELETE", "/api/auth/logout/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, logout, ZN_THROTTLE_AUTO, 0 },
+    { "GET", "/api/auth/check-user-existence/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER,
+      check_user_existence, ZN_THROTTLE_AUTO, 0 },
+    { "POST", "/api/auth/create-initial-user/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER,
+      create_initial_user, ZN_THROTTLE_REGISTRATION, 0 },
+    { "POST", "/api/auth/change-password/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, change_password,
+      ZN_THROTTLE_AUTO, 0 },
+};
+const size_t zn_auth_nroutes = ZN_COUNT(zn_auth_routes);

@@ -1,0 +1,68 @@
+/* What handlers use to read their call. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/str.h"
+#include "zaned/api/api.h"
+
+int zn_call_decode(struct zn_call *c, const struct zn_jfield *tab, size_t ntab, void *rec,
+                   uint64_t *present, struct zn_err *err)
+{
+    zn_auto_json empty = NULL;
+
+    if (!c->body)
+        return zn_json_decode(c->arena, (empty = json_object()), tab, ntab, rec, present, err);
+    if (!json_is_object(c->body)) {
+        zn_field_err(err, "non_field_errors", "invalid",
+                     "Invalid data. Expected a dictionary.");
+        return zn_fail(err, ZN_INVALID, "the body is not an object");
+    }
+    return zn_json_decode(c->arena, c->body, tab, ntab, rec, present, err);
+}
+
+void zn_call_field(struct zn_call *c, struct zn_err *err, const char *path, const char *rule,
+                   const char *msg)
+{
+    const char *p = zn_arena_strdup(c->arena, path), *m = zn_arena_strdup(c->arena, msg);
+
+    zn_field_err(err, p ? p : "non_field_errors", rule, m ? m : "is not valid");
+}
+
+int zn_call_query_int(struct zn_call *c, const char *name, long long min, long long max,
+                      long long fallback, long long *ret, struct zn_err *err)
+{
+    const char *v = zn_request_query(c->req, name);
+
+    *ret = fallback;
+    if (!v || zn_parse_i64(v, min, max, ret))
+        return 0;
+    zn_call_field(c, err, name, "invalid",
+                  zn_arena_printf(c->arena, "A number from %lld to %lld is required.", min, max));
+    return zn_fail(err, ZN_INVALID, "the query has invalid fields");
+}
+
+const char *zn_call_url(struct zn_call *c, const char *param, const char *value)
+{
+    const struct zn_request *r = c->req;
+    const char *host = zn_request_header(r, "Host");
+    zn_auto_buf struct zn_buf b = ZN_BUF(65536);
+    char sep = '?';
+
+    zn_buf_printf(&b, "%s://%s", r->secure ? "https" : "http", host ? host : "localhost");
+    zn_buf_add(&b, r->raw_target, strcspn(r->raw_target, "?"));
+    for (unsigned i = 0; i < r->nquery; i++) {
+        if (strcmp(r->query[i].name, param) == 0)
+            continue;
+        zn_buf_putc(&b, sep);
+        zn_percent_add(&b, r->query[i].name);
+        zn_buf_putc(&b, '=');
+        zn_percent_add(&b, r->query[i].value);
+        sep = '&';
+    }
+    zn_buf_putc(&b, sep);
+    zn_percent_add(&b, param);
+    zn_buf_putc(&b, '=');
+    zn_percent_add(&b, value);
+    return zn_buf_str(&b) ? zn_arena_strdup(c->arena, zn_buf_str(&b)) : NULL;
+}

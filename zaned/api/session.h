@@ -1,0 +1,41 @@
+/* Sessions and counters in Valkey (RESP by hiredis). Losing them logs people out, no more. Safe from
+ * any thread. */
+#ifndef ZN_API_SESSION_H
+#define ZN_API_SESSION_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum { ZN_SESSION_ID = 40, ZN_SESSION_SECONDS = 14 * 86400 };
+
+struct zn_sessions;
+
+struct zn_session {
+    long long user_id;
+    const char *csrf, *workspace_id; /* workspace_id may be NULL */
+};
+
+/* No connection is made here. password is copied. */
+int zn_sessions_open(const char *host, int port, const char *password, struct zn_sessions **ret,
+                     struct zn_err *err);
+void zn_sessions_close(struct zn_sessions *s);
+
+/* New session; id: at least ZN_SESSION_ID bytes. */
+int zn_session_create(struct zn_sessions *s, const struct zn_session *what, char *id,
+                      struct zn_err *err);
+/* ZN_NOT_FOUND if there is none (any more). Texts in the arena. */
+int zn_session_load(struct zn_sessions *s, struct zn_arena *a, const char *id,
+                    struct zn_session *ret, struct zn_err *err);
+int zn_session_delete(struct zn_sessions *s, const char *id, struct zn_err *err);
+/* Deletes all sessions of a user but `keep` (may be NULL). */
+int zn_session_delete_others(struct zn_sessions *s, long long user_id, const char *keep,
+                             struct zn_err *err);
+
+/* Counts one use of key in its window; *wait_s: seconds until the next is allowed, 0 = allowed now. */
+int zn_throttle_count(struct zn_sessions *s, const char *key, int limit, int window_s, int *wait_s,
+                      struct zn_err *err);
+int zn_sessions_ping(struct zn_sessions *s, struct zn_err *err);
+
+#endif

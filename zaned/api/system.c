@@ -1,0 +1,106 @@
+/* Health of the daemon, settings, and which certificates may be made. */
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "zaned/api/api.h"
+#include "zaned/api/session.h"
+#include "zaned/config.h"
+#include "zaned/store/store.h"
+
+static const int64_t READY_FRESH_MS = 1000;
+
+static int healthz(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    (void)c;
+    (void)err;
+    zn_reply_json(reply, 200, json_pack("{s:b}", "alive", 1));
+    return 0;
+}
+
+/* What the daemon can't work without; NULL if all of it answers. */
+static const char *missing(struct zn_api *api, struct zn_err *err)
+{
+    zn_auto_pgresult res = NULL;
+
+    if (zn_sql_once(api->store, ZN_SQL_PING, ZN_P0, &res, err) < 0)
+        return "postgres";
+    return zn_sessions_ping(api->sessions, err) < 0 ? "valkey" : NULL;
+}
+
+/* One look a second at most, however many ask. */
+static int readyz(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int64_t at_ms;
+    static const char *bad;
+    static char reason[256];
+    char why[256];
+    const char *what;
+
+    (void)err;
+    pthread_mutex_lock(&lock);
+    if (!at_ms || zn_now_ms() - at_ms > READY_FRESH_MS) {
+        struct zn_err e = { 0 };
+
+        bad = missing(c->api, &e);
+        memcpy(reason, e.msg, sizeof reason);
+        at_ms = zn_now_ms();
+    }
+    what = bad;
+    memcpy(why, reason, sizeof why);
+    pthread_mutex_unlock(&lock);
+    if (what)
+        zn_reply_json(reply, 503,
+                      json_pack("{s:b,s:s,s:s}", "ready", 0, "waits_for", what, "reason", why));
+    else
+        zn_reply_json(reply, 200, json_pack("{s:b}", "ready", 1));
+    return 0;
+}
+
+static int settings(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    const struct zn_config *cfg = c->api->cfg;
+
+    (void)err;
+    zn_reply_json(reply, 200,
+                  json_pack("{s:s,s:s,s:s,s:s}", "root_domain", cfg->root_domain, "app_domain",
+                            cfg->app_domain, "image_version", cfg->version, "commit_sha", ""));
+    return 0;
+}
+
+static int check_certificates(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    const char *given = zn_request_query(c->req, "domain");
+    char domain[254], wildcard[260] = "";
+    zn_auto_pgresult res = NULL;
+
+    if (!given || !*given || strlen(given) >= sizeof domain || strchr(given, '/')) {
+        zn_call_field(c, err, "domain", given ? "invalid" : "required",
+                      given ? "This is not a domain." : "This field is required.");
+        return zn_fail(err, ZN_INVALID, "the query has invalid fields");
+    }
+    memcpy(domain, given, strlen(given) + 1);
+    zn_lower(domain);
+    const char *dot = strchr(domain, '.');
+    if (dot)
+        snprintf(wildcard, sizeof wildcard, "*%s", dot);
+    bool ours = strcmp(domain, c->api->cfg->app_domain) == 0 ||
+                strcmp(domain, c->api->cfg->root_domain) == 0;
+    if (!ours && zn_sql_once(c->api->store, ZN_SQL_DOMAIN_KNOWN, ZN_P(domain, wildcard), &res, err) < 0)
+        return -1;
+    if (!ours && !zn_col_bool(res, 0, "yes"))
+        return zn_fail(err, ZN_DENIED, "A certificate cannot be issued for this domain.");
+    zn_reply_json(reply, 200, json_pack("{s:b}", "validated", 1));
+    return 0;
+}
+
+const struct zn_route zn_system_routes[] = {
+    { "GET", "/healthz", ZN_SCOPE_PUBLIC, ZN_LANE_LOOP, healthz, ZN_THROTTLE_NONE, 0 },
+    { "GET", "/readyz", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, readyz, ZN_THROTTLE_NONE, 0 },
+    { "GET", "/api/settings/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, settings, ZN_THROTTLE_AUTO, 0 },
+    { "GET", "/api/_proxy/check-certiticates/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, check_certificates,
+      ZN_THROTTLE_TLS, 0 },
+};
+const size_t zn_system_nroutes = ZN_COUNT(zn_system_routes);
