@@ -1,4 +1,5 @@
 import pathlib
+import secrets
 import sys
 
 import pytest
@@ -24,3 +25,40 @@ def engine():
         yield e
     finally:
         e.stop()
+
+
+@pytest.fixture(scope="session")
+def daemon():
+    """One zaned api with Postgres and Valkey for the whole run."""
+    from daemon import Daemon
+    d = Daemon()
+    try:
+        yield d.start()
+    finally:
+        d.stop()
+
+
+@pytest.fixture(scope="session")
+def admin(daemon):
+    """A client logged in as the first admin."""
+    return daemon.first_admin()
+
+
+@pytest.fixture(scope="session")
+def schema():
+    from openapi import Schema
+    return Schema()
+
+
+@pytest.fixture
+def slug():
+    """A service name that no other test uses."""
+    return f"t{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="session")
+def shared(admin):
+    """A service for tests that leave it as it is."""
+    path = "/api/projects/default/production/create-service/docker/"
+    assert admin.post(path, {"slug": "shared", "image": "app:1"}).status in (201, 409)
+    return "shared"
