@@ -11,7 +11,7 @@
 
 #include "zaned/temporal/engine.h"
 
-enum { TOY_EVENTS = 1200, TOY_PENDING = 64, TOY_CUTS = 200 };
+enum { TOY_BUFFERED = 64, TOY_EVENTS = 1200, TOY_PENDING = 64, TOY_CUTS = 200 };
 
 struct toy_pending {
     int kind; /* ZT_C_ACTIVITY, ZT_C_TIMER, ZT_C_CHILD */
@@ -31,7 +31,7 @@ struct toy {
     json_t *input;
     struct zt_event ev[TOY_EVENTS];
     size_t n;
-    struct zt_event buffered[16];
+    struct zt_event buffered[TOY_BUFFERED];
     size_t nbuffered;
     struct toy_pending pending[TOY_PENDING];
     size_t npending;
@@ -93,8 +93,8 @@ static json_t *toy_own(struct toy *t, json_t *v)
 
 static void toy_buffer(struct toy *t, struct zt_event e)
 {
-    if (t->nbuffered < 16)
-        t->buffered[t->nbuffered++] = e;
+    cr_assert(t->nbuffered < TOY_BUFFERED);
+    t->buffered[t->nbuffered++] = e;
 }
 
 static void toy_drop(struct toy *t, size_t i)
@@ -171,11 +171,30 @@ static void toy_append(struct toy *t, struct zt_event e)
     to->time_ms = time;
 }
 
+static bool toy_is_close(int type)
+{
+    return (type >= ZT_E_ACT_COMPLETED && type <= ZT_E_ACT_TIMED_OUT) || type == ZT_E_ACT_CANCELED ||
+           (type >= ZT_E_CHILD_COMPLETED && type <= ZT_E_CHILD_TERMINATED);
+}
+
+/* As the real server: the ends of activities and children go behind the other buffered events. */
 static void toy_flush(struct toy *t)
 {
-    for (size_t i = 0; i < t->nbuffered; i++)
-        toy_append(t, t->buffered[i]);
+    for (int closes = 0; closes < 2; closes++)
+        for (size_t i = 0; i < t->nbuffered; i++)
+            if (toy_is_close(t->buffered[i].type) == (closes == 1))
+                toy_append(t, t->buffered[i]);
     t->nbuffered = 0;
+}
+
+/* A timer cancelled while its firing is buffered never fired. */
+static void toy_unfire(struct toy *t, const char *key)
+{
+    for (size_t i = 0; i < t->nbuffered; i++)
+        if (t->buffered[i].type == ZT_E_TIMER_FIRED && strcmp(t->buffered[i].key, key) == 0) {
+            memmove(&t->buffered[i], &t->buffered[i + 1], (--t->nbuffered - i) * sizeof *t->buffered);
+            return;
+        }
 }
 
 static void toy_open(struct toy *t, const struct zt_command *c, int64_t event)
@@ -210,8 +229,19 @@ static void toy_command(struct toy *t, const struct zt_command *c)
         toy_open(t, c, e->id);
     if (c->kind == ZT_C_ACTIVITY && t->seen)
         t->seen(t, c->type, -1);
+    if (c->kind == ZT_C_CANCEL_TIMER)
+        toy_unfire(t, c->key);
     for (size_t i = 0; i < t->npending; i++) {
         struct toy_pending *p = &t->pending[i];
+        if (c->kind == ZT_C_CANCEL_ACTIVITY && p->event == c->ref && toy_chance(t, 40)) {
+            /* no worker has it yet: cancelled at once, behind this task's events */
+            t->counts[ZT_CANCELED]++;
+            if (t->seen)
+                t->seen(t, p->type, ZT_CANCELED);
+            toy_buffer(t, (struct zt_event){ .type = ZT_E_ACT_CANCELED, .ref = p->event });
+            toy_drop(t, i);
+            break;
+        }
         if (c->kind == ZT_C_CANCEL_ACTIVITY && p->event == c->ref)
             p->cancel = true;
         if (c->kind == ZT_C_CANCEL_CHILD && p->kind == ZT_C_CHILD && !strcmp(p->key, c->key))
@@ -261,7 +291,7 @@ static void toy_task(struct toy *t)
     struct zt_wf *w = toy_run(t, t->n);
     const struct zt_command *c;
 
-    if (toy_chance(t, 20)) /* something comes in while the task runs */
+    while (toy_chance(t, 25)) /* something comes in while the task runs */
         toy_buffer(t, toy_chance(t, 50) ? toy_signal() : toy_world(t));
     if (toy_closes(w) && t->nbuffered) { /* UnhandledCommand */
         toy_add(t, ZT_E_TASK_FAILED)->cause = 1;
