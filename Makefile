@@ -38,7 +38,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 all: $(if $(wildcard zaned/main.c),zaned) $(if $(wildcard supervisor/main.c),supervisor) ## compile zaned, zane-supervisor and zane into build/
-zaned: $(B)/zaned
+zaned: $(B)/bin/zaned
 supervisor: $(B)/zane-supervisor $(B)/zane
 
 deps: ## install the Debian packages that building and testing need
@@ -75,7 +75,8 @@ $(B)/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/zaned: $(B)/zaned/main.o $(ZANED_O) $(BASE_O)
+$(B)/bin/zaned: $(B)/zaned/main.o $(ZANED_O) $(BASE_O)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 $(B)/zane-supervisor: $(call o,$(SUP_MAIN)) $(SUP_O) $(BASE_O)

@@ -1,0 +1,212 @@
+/* zaned: one binary, one role a process. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "zaned/api/api.h"
+#include "zaned/api/session.h"
+#include "zaned/config.h"
+#include "zaned/http/http.h"
+#include "zaned/logs/collector.h"
+#include "zaned/logs/loki.h"
+#include "zaned/store/seal.h"
+#include "zaned/store/store.h"
+#include "zaned/worker_main.h"
+
+enum { API_PORT = 8080, API_WORKERS = 8, API_QUEUE = 256, API_CONNS = 512 };
+static const int64_t MIGRATE_WAIT_MS = 60000, DRAIN_MS = 5000;
+
+static int open_store(const struct zn_config *cfg, const char *application, unsigned conns,
+                      int statement_ms, struct zn_store **ret, struct zn_err *err)
+{
+    char *password = NULL;
+
+    if (zn_secret_load(cfg, "pg_zane_password", &password, err) < 0)
+        return -1;
+    struct zn_store_config c = { .host = cfg->pg_host,
+                                 .user = cfg->pg_user,
+                                 .password = password,
+                                 .dbname = cfg->pg_db,
+                                 .port = (int)cfg->pg_port,
+                                 .max_conns = conns,
+                                 .acquire_ms = 5000,
+                                 .statement_ms = statement_ms,
+                                 .application = application };
+    int r = zn_store_open(&c, ret, err);
+    zn_secret_free(password);
+    return r;
+}
+
+/* --- migrate -------------------------------------------------------------------------------------- */
+
+static int migrate_main(const struct zn_config *cfg)
+{
+    struct zn_store *store = NULL;
+    struct zn_err err = { 0 };
+    unsigned applied = 0;
+    int64_t end = zn_now_ms() + MIGRATE_WAIT_MS;
+    int r = open_store(cfg, "zaned-migrate", 1, 10000, &store, &err);
+
+    for (unsigned i = 0; r == 0; i++) {
+        memset(&err, 0, sizeof err);
+        r = zn_migrate(store, cfg->migrations_dir, &applied, &err);
+        if (r == 0 || err.code != ZN_UNAVAILABLE || zn_now_ms() > end)
+            break;
+        r = 0;
+        zn_pause_ms(zn_backoff_ms(i, 100, 2000, i * 40503u));
+    }
+    zn_store_close(store);
+    if (r < 0) {
+        zn_error("migrate: %s %s", err.msg, err.detail);
+        return 1;
+    }
+    zn_info("migrations are up to date applied=%u", applied);
+    return 0;
+}
+
+/* --- api ------------------------------------------------------------------------------------------ */
+
+struct api_role {
+    struct zn_api api;
+    struct zn_sealer *sealer;
+    struct zn_loki loki;
+    char *ingest_token, *setup_token;
+    struct zn_app *app;
+    struct zn_server *server;
+};
+
+static int open_parts(const struct zn_config *cfg, struct api_role *r, struct zn_err *err)
+{
+    char *key = NULL, *password = NULL;
+    int ret = open_store(cfg, "zaned-api", API_WORKERS + 2, 10000, &r->api.store, err);
+
+    if (ret == 0)
+        ret = zn_secret_load(cfg, "encryption_key", &key, err);
+    if (ret == 0)
+        ret = zn_sealer_new(key, &r->sealer, err);
+    if (ret == 0)
+        ret = zn_secret_load(cfg, "valkey_password", &password, err);
+    if (ret == 0)
+        ret = zn_sessions_open(cfg->valkey_host, (int)cfg->valkey_port, password, &r->api.sessions,
+                               err);
+    if (ret == 0)
+        ret = zn_secret_load(cfg, "ingest_token", &r->ingest_token, err);
+    if (ret == 0)
+        ret = zn_secret_load(cfg, "setup_token", &r->setup_token, err);
+    if (ret == 0)
+        ret = zn_loki_init(&r->loki, cfg->loki_url, err);
+    zn_secret_free(key);
+    zn_secret_free(password);
+    return ret;
+}
+
+static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_err *err)
+{
+    if (open_parts(cfg, r, err) < 0)
+        return -1;
+    r->api.cfg = cfg;
+    r->api.sealer = r->sealer;
+    r->api.loki = &r->loki;
+    r->api.ingest_token = r->ingest_token;
+    r->api.setup_token = r->setup_token;
+    if (zn_app_new(&r->api, zn_all_routes, zn_all_nroutes, &r->app, err) < 0)
+        return -1;
+    struct zn_server_config c = { .address = cfg->listen,
+                                  .port = cfg->port ? (int)cfg->port : API_PORT,
+                                  .workers = API_WORKERS,
+                                  .queue = API_QUEUE,
+                                  .max_conns = API_CONNS,
+                                  .arrive_ms = 30000,
+                                  .wait_ms = 10000,
+                                  .app = zn_app_http(r->app) };
+    return zn_server_start(&c, &r->server, err);
+}
+
+static int api_main(const struct zn_config *cfg)
+{
+    struct api_role r = { 0 };
+    struct zn_err err = { 0 };
+    sigset_t set;
+    int sig, status = 0;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (start_api(cfg, &r, &err) < 0) {
+        zn_error("api: %s", err.msg);
+        status = 1;
+    } else {
+        zn_info("api listens on %s:%d version=%s", cfg->listen, zn_server_port(r.server), cfg->version);
+        while (sigwait(&set, &sig) != 0)
+            ;
+        zn_info("stopping on signal %d", sig);
+    }
+    zn_server_stop(r.server, DRAIN_MS);
+    zn_app_free(r.app);
+    zn_sessions_close(r.api.sessions);
+    zn_sealer_free(r.sealer);
+    zn_store_close(r.api.store);
+    zn_secret_free(r.ingest_token);
+    zn_secret_free(r.setup_token);
+    return status;
+}
+
+/* --- roles ---------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *component, *help;
+    int (*run)(const struct zn_config *cfg);
+} roles[] = {
+    { "api", "zaned-api", "the REST API", api_main },
+    { "worker", "zaned-worker", "deployments: the workflow worker", zn_worker_main },
+    { "collector", "collector", "the embedded log collector", zn_collector_main },
+    { "migrate", "zaned-migrate", "bring the database to this version, then end", migrate_main },
+};
+
+static void usage(FILE *out)
+{
+    fprintf(out, "usage: zaned ROLE | --help | --version\n\nRoles:\n");
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        fprintf(out, "  %-10s %s\n", roles[i].name, roles[i].help);
+    fprintf(out, "\n");
+    zn_config_help(out);
+}
+
+int main(int argc, char **argv)
+{
+    struct zn_config cfg;
+    struct zn_err err = { 0 };
+
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; argc == 2 && i < sizeof roles / sizeof *roles; i++) {
+        if (strcmp(argv[1], roles[i].name) != 0)
+            continue;
+        zn_log_setup(roles[i].component, ZN_LOG_INFO);
+        sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+        if (zn_config_load(&cfg, &err) < 0) {
+            zn_error("%s", err.msg);
+            return 2;
+        }
+        int status = roles[i].run(&cfg);
+        zn_config_done(&cfg);
+        return status;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        if (zn_config_load(&cfg, &err) < 0) {
+            fprintf(stderr, "%s\n", err.msg);
+            return 2;
+        }
+        printf("%s\n", cfg.version);
+        zn_config_done(&cfg);
+        return 0;
+    }
+    usage(stderr);
+    return 2;
+}
