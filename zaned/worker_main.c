@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "zaned/config.h"
 #include "zaned/http/http.h"
+#include "zaned/logs/collector.h"
 #include "zaned/workflows/outbox.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
@@ -31,6 +32,7 @@ struct worker_role {
     struct zn_outbox *outbox;
     struct zt_worker *worker;
     struct zn_server *server;
+    struct zn_collector *collector; /* standby; NULL where the configuration wants none */
     pthread_t reconciler;
     bool reconciling;
     int wake; /* eventfd: the reconciler and the start-up wait stop */
@@ -245,8 +247,8 @@ static void stop(struct worker_role *r, pthread_t late)
 
 static void release(struct worker_role *r)
 {
-    if (r->server)
-        zn_server_stop(r->server, 1000);
+    zn_server_stop(r->server, 1000);
+    zn_collector_stop(r->collector);
     zt_client_close(r->work.temporal);
     if (r->work.engine)
         zn_engine_done(&r->engine);
@@ -276,7 +278,8 @@ int zn_worker_main(const struct zn_config *cfg)
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     fill_work(&r);
-    if (open_store(&r, &err) < 0 || open_clients(&r, &err) < 0 || start_server(&r, &err) < 0) {
+    if (open_store(&r, &err) < 0 || open_clients(&r, &err) < 0 || start_server(&r, &err) < 0 ||
+        (cfg->standby_collector && zn_collector_from_config(cfg, &r.collector, &err) < 0)) {
         zn_error("worker: %s", err.msg);
         release(&r);
         return 1;
