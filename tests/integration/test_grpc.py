@@ -1,61 +1,16 @@
 """The gRPC client against servers that other people wrote, and against one that answers badly on purpose."""
 import json
-import os
-import queue
 import socket
-import subprocess
-import threading
 import time
 import zlib
 
+import grpc_probe
 import pytest
+from grpc_probe import Probe
 from node_programs import Program
 
 OK, CANCELLED, UNKNOWN, INVALID, DEADLINE, NOT_FOUND = 0, 1, 2, 3, 4, 5
 EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 8, 12, 13, 14
-
-
-class Probe:
-    """tests/integration/c/grpc_probe.c as a process; calls can overlap."""
-
-    def __init__(self, binary, port, *args):
-        self.process = subprocess.Popen([binary, f"127.0.0.1:{port}", *map(str, args)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.next_id, self.early, self.lines = 0, {}, queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(json.loads(line))
-        self.lines.put(None)
-
-    def command(self, **fields):
-        self.next_id += 1
-        self.process.stdin.write(json.dumps({"id": self.next_id, **fields}) + "\n")
-        self.process.stdin.flush()
-        return self.next_id
-
-    def submit(self, path, body="", deadline=10000, **more):
-        return self.command(op="submit", path=path, body=body, deadline=deadline, **more)
-
-    def result(self, call, within=30):
-        end = time.monotonic() + within
-        while call not in self.early:
-            line = self.lines.get(timeout=max(0.01, end - time.monotonic()))
-            assert line is not None, f"the probe ended: {self.process.wait(5)}"
-            self.early[line["id"]] = line
-        return self.early.pop(call)
-
-    def call(self, path, body="", deadline=10000, **more):
-        return self.result(self.submit(path, body, deadline, **more))
-
-    def cancel(self, call):
-        self.process.stdin.write(json.dumps({"op": "cancel", "id": call}) + "\n")
-        self.process.stdin.flush()
-
-    def close(self):
-        self.process.stdin.close()
-        assert self.process.wait(20) == 0
 
 
 def text(result):
@@ -69,11 +24,7 @@ def pattern_sum(n):
 
 @pytest.fixture(scope="session")
 def binary(root):
-    """Built here, unless B names a build directory that has it (a sanitizer's, say)."""
-    build = os.environ.get("B", "build")
-    subprocess.run(["make", "-s", f"B={build}", f"{build}/probe/temporal/grpc_probe", *os.environ.get("MAKE_ARGS", "").split()],
-                   cwd=root, check=True, stdout=subprocess.DEVNULL)
-    return root / build / "probe/temporal/grpc_probe"
+    return grpc_probe.build(root)
 
 
 @pytest.fixture
@@ -84,7 +35,7 @@ def start(binary):
     def begin(script, options="{}", *args):
         server = Program(script, 0, options)
         made.append(server.kill)
-        probe = Probe(binary, server.port, *args)
+        probe = Probe(binary, f"127.0.0.1:{server.port}", *args)
         made.append(probe.close)
         return server, probe
 
@@ -213,7 +164,7 @@ def test_closing_ends_what_is_outstanding(start):
 
 
 def test_no_server_fails_at_the_deadline_and_says_why(binary):
-    probe = Probe(binary, 1)
+    probe = Probe(binary, "127.0.0.1:1")
     r = probe.call("/test.Peer/Echo", "x", deadline=700)
     probe.close()
     assert r["code"] == UNAVAILABLE and "refused" in r["message"] and 650 <= r["ms"] < 1500, r
@@ -221,7 +172,7 @@ def test_no_server_fails_at_the_deadline_and_says_why(binary):
 
 def test_silent_server_is_not_taken_for_a_server(binary):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        probe = Probe(binary, listener.getsockname()[1])
+        probe = Probe(binary, f"localhost:{listener.getsockname()[1]}")
         r = probe.call("/test.Peer/Echo", "x", deadline=800)
         assert r["code"] == UNAVAILABLE and "no connection" in r["message"], r
         start = time.monotonic()

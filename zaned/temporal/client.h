@@ -47,7 +47,8 @@ int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *re
 /* ZN_NOT_FOUND if no such run is open. input borrowed, may be NULL. */
 int zt_client_signal(struct zt_client *c, const char *id, const char *signal, json_t *input,
                      struct zn_err *err);
-/* Asks the current run to cancel; a second request is fine. ZN_NOT_FOUND if none is open. */
+/* Asks the current run to cancel; a second request is fine, and so is one to a run that has ended.
+ * ZN_NOT_FOUND if there was never one. */
 int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, struct zn_err *err);
 int zt_client_terminate(struct zt_client *c, const char *id, const char *reason,
                         struct zn_err *err);
