@@ -1,0 +1,751 @@
+/* Entry program of the fluentd image: runs fluentd and carries the engine's log connections to it.
+ *
+ * Docker's driver speaks Forward over a unix socket and wants acknowledgements; fluentd's in_unix gives
+ * none, in_forward does but listens on TCP. So the relay accepts on the log socket that the supervisor
+ * hands over and copies bytes between each connection and in_forward on loopback. An acknowledgement is
+ * thus fluentd's own, given once its file buffer holds the line.
+ *
+ * It calls itself ready while in_forward acknowledges a message to itself every half second and the
+ * monitor agent answers. GET on 127.0.0.1:24221 says the same to the health check. fluentd's end is the
+ * relay's end: the supervisor starts the container again. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FORWARD_PORT = 24224,
+    MONITOR_PORT = 24220,
+    STATUS_PORT = 24221,
+    LINKS_MAX = 2000,
+    UP_SIZE = 16384,        /* from the driver */
+    DOWN_SIZE = 2048,       /* acknowledgements */
+    PROBE_EVERY_MS = 500,
+    PROBE_MS = 1000,        /* answer to one probe */
+    MONITOR_EVERY_MS = 5000,
+    MONITOR_MS = 3000,
+    SAY_EVERY_MS = 400,
+    RETRY_MS = 1000,
+    QUIET_MS = 200,         /* a held connection without acknowledgements for so long is finished */
+    DRAIN_MS = 1000,
+    SWEEP_MS = 50,
+    STOP_MS = 8000,
+};
+
+static const char handoff_path[] = "/run/zane-logs/handoff.sock";
+static char *const fluentd_argv[] = { "/usr/bin/ruby", "/usr/lib/fluentd/bin/fluentd",
+                                      "--no-supervisor", "-c", "/etc/zane/fluentd.conf", "-p",
+                                      "/etc/zane/plugins", NULL };
+extern char **environ;
+
+/* What an epoll event belongs to; each is embedded first in its owner or stands alone. */
+struct source {
+    void (*fn)(struct source *self, uint32_t events);
+    int fd;
+};
+
+struct pipe_buf {
+    char *mem;
+    size_t len, size;
+};
+
+struct link {
+    struct source unix_side, tcp_side;
+    struct pipe_buf up, down;
+    bool connecting, unix_eof, tcp_eof, dead;
+    bool parked; /* the driver is gone, its last bytes wait for room: out of the epoll set */
+    uint32_t unix_events, tcp_events;
+    int64_t held_at, heard_at; /* held: nothing more is read from the driver */
+    struct link *next;
+};
+
+static int ep;
+static pid_t child;
+static struct link *links;
+static unsigned nlinks;
+
+static struct {
+    struct source conn, listener;
+    int listen_fd; /* handed over; registered only while accepting */
+    bool accept, said_ready;
+    int64_t said_at, retry_at;
+    bool warned;
+} hand = { .conn.fd = -1, .listener.fd = -1, .listen_fd = -1 };
+
+static struct {
+    struct source forward, monitor;
+    int64_t forward_sent, forward_ok, monitor_sent, monitor_ok; /* 0 = never */
+    size_t got; /* bytes of the acknowledgement */
+} probe = { .forward.fd = -1, .monitor.fd = -1 };
+
+static bool stopping;
+static int64_t stop_at;
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    fputs("zn-relay: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+}
+
+static int watch(struct source *s, uint32_t events)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = s };
+
+    return epoll_ctl(ep, EPOLL_CTL_ADD, s->fd, &ev);
+}
+
+static void rewatch(struct source *s, uint32_t *now, uint32_t events)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = s };
+
+    if (*now != events && epoll_ctl(ep, EPOLL_CTL_MOD, s->fd, &ev) == 0)
+        *now = events;
+}
+
+/* A source that leaves the loop keeps its struct until the round is over, so stale events are harmless:
+ * its fn is called with fd -1 and returns. */
+static void drop(struct source *s)
+{
+    if (s->fd >= 0) {
+        epoll_ctl(ep, EPOLL_CTL_DEL, s->fd, NULL);
+        close(s->fd);
+    }
+    s->fd = -1;
+}
+
+static int dial_loopback(int port)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0 && errno != EINPROGRESS) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* --- links ---------------------------------------------------------------------------------------- */
+
+/* Moves what it can from one descriptor to a buffer; false at the end of the stream or on an error. */
+static bool fill(int fd, struct pipe_buf *b)
+{
+    ssize_t n;
+
+    if (b->len == b->size)
+        return true;
+    n = recv(fd, b->mem + b->len, b->size - b->len, MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    b->len += (size_t)n;
+    return n > 0;
+}
+
+static bool flush(int fd, struct pipe_buf *b)
+{
+    while (b->len) {
+        ssize_t n = send(fd, b->mem, b->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN;
+        b->len -= (size_t)n;
+        memmove(b->mem, b->mem + n, b->len);
+    }
+    return true;
+}
+
+/* Decides what a link waits for, or that it is over. */
+static void settle(struct link *l)
+{
+    bool reading = !l->unix_eof && !l->held_at && l->up.len < l->up.size;
+
+    if ((l->unix_eof && !l->up.len) || (l->tcp_eof && !l->down.len))
+        l->dead = true;
+    if (l->dead) {
+        drop(&l->unix_side);
+        drop(&l->tcp_side);
+        return;
+    }
+    if (l->parked && reading) {
+        l->parked = false;
+        l->unix_events = 0;
+        watch(&l->unix_side, 0);
+    }
+    rewatch(&l->unix_side, &l->unix_events,
+            (reading ? EPOLLIN : 0) | (l->down.len ? EPOLLOUT : 0));
+    rewatch(&l->tcp_side, &l->tcp_events,
+            (!l->tcp_eof && l->down.len < l->down.size ? EPOLLIN : 0) |
+                (l->connecting || l->up.len ? EPOLLOUT : 0));
+}
+
+static void on_unix(struct source *self, uint32_t events)
+{
+    struct link *l = (struct link *)((char *)self - offsetof(struct link, unix_side));
+
+    if (l->dead)
+        return;
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !l->held_at && !fill(self->fd, &l->up))
+        l->unix_eof = true;
+    if (events & EPOLLHUP && l->held_at)
+        l->dead = true;
+    if (events & EPOLLHUP && l->up.len == l->up.size) { /* it would be reported for ever */
+        l->parked = true;
+        epoll_ctl(ep, EPOLL_CTL_DEL, self->fd, NULL);
+    }
+    if (!l->connecting && !flush(l->tcp_side.fd, &l->up))
+        l->dead = true;
+    if (!flush(self->fd, &l->down))
+        l->dead = true;
+    settle(l);
+}
+
+static void on_tcp(struct source *self, uint32_t events)
+{
+    struct link *l = (struct link *)((char *)self - offsetof(struct link, tcp_side));
+
+    if (l->dead)
+        return;
+    if (events & EPOLLERR)
+        l->dead = true;
+    if (events & EPOLLOUT)
+        l->connecting = false;
+    if (events & (EPOLLIN | EPOLLHUP)) {
+        l->heard_at = now_ms();
+        if (!fill(self->fd, &l->down))
+            l->tcp_eof = true;
+    }
+    if (!flush(l->unix_side.fd, &l->down) ||
+        (!l->connecting && !l->tcp_eof && !flush(self->fd, &l->up)))
+        l->dead = true;
+    settle(l);
+}
+
+static void link_open(int unix_fd)
+{
+    struct link *l = calloc(1, sizeof *l + UP_SIZE + DOWN_SIZE);
+    int tcp_fd = l ? dial_loopback(FORWARD_PORT) : -1;
+
+    if (tcp_fd < 0) {
+        free(l);
+        close(unix_fd); /* the driver comes again */
+        return;
+    }
+    *l = (struct link){ .unix_side = { on_unix, unix_fd }, .tcp_side = { on_tcp, tcp_fd },
+                        .up = { (char *)(l + 1), 0, UP_SIZE },
+                        .down = { (char *)(l + 1) + UP_SIZE, 0, DOWN_SIZE }, .connecting = true,
+                        .unix_events = EPOLLIN, .tcp_events = EPOLLIN | EPOLLOUT, .next = links };
+    links = l;
+    nlinks++;
+    if (watch(&l->unix_side, l->unix_events) < 0 || watch(&l->tcp_side, l->tcp_events) < 0)
+        l->dead = true;
+    settle(l);
+}
+
+/* Frees dead links; a held one is over once it was quiet, or after its time. */
+static void sweep(int64_t now, bool hold)
+{
+    static int64_t due;
+    struct link **at = &links;
+
+    if (now < due)
+        return;
+    due = now + SWEEP_MS;
+    while (*at) {
+        struct link *l = *at;
+        if (hold && !l->held_at && !l->dead) {
+            l->held_at = now;
+            settle(l);
+        }
+        if (!hold && l->held_at && !l->dead) {
+            l->held_at = 0; /* ours again before it was over */
+            settle(l);
+        }
+        if (l->held_at && !l->dead && !l->up.len && !l->down.len) {
+            int64_t heard = l->heard_at > l->held_at ? l->heard_at : l->held_at;
+            l->dead = now - heard >= QUIET_MS;
+        }
+        if (l->held_at && now - l->held_at >= DRAIN_MS)
+            l->dead = true;
+        if (!l->dead) {
+            at = &l->next;
+            continue;
+        }
+        drop(&l->unix_side);
+        drop(&l->tcp_side);
+        *at = l->next;
+        free(l);
+        nlinks--;
+    }
+}
+
+static void on_listener(struct source *self, uint32_t events)
+{
+    (void)events;
+    for (int i = 0; i < 64 && self->fd >= 0 && nlinks < LINKS_MAX; i++) {
+        int fd = accept4(self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        link_open(fd);
+    }
+}
+
+/* --- probes --------------------------------------------------------------------------------------- */
+
+/* ["zane.probe", 0, {}, {"chunk": "p"}] and its acknowledgement {"ack": "p"}. */
+static const char forward_probe[] = "\x94\xaazane.probe\x00\x80\x81\xa5" "chunk\xa1p";
+static const char forward_answer[] = "\x81\xa3" "ack\xa1p";
+static const char monitor_probe[] = "GET /api/config.json HTTP/1.0\r\nHost: localhost\r\n\r\n";
+
+static void on_forward_probe(struct source *self, uint32_t events)
+{
+    char in[64];
+    ssize_t n;
+
+    (void)events;
+    if (self->fd < 0)
+        return;
+    n = recv(self->fd, in, sizeof in, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0 || probe.got + (size_t)n > sizeof forward_answer - 1 ||
+        memcmp(in, forward_answer + probe.got, (size_t)n) != 0) {
+        drop(self);
+        return;
+    }
+    probe.got += (size_t)n;
+    if (probe.got == sizeof forward_answer - 1) {
+        probe.got = 0;
+        probe.forward_ok = now_ms();
+        probe.forward_sent = 0;
+    }
+}
+
+static void on_monitor_probe(struct source *self, uint32_t events)
+{
+    char in[512];
+    ssize_t n;
+
+    (void)events;
+    if (self->fd < 0)
+        return;
+    n = recv(self->fd, in, sizeof in, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n >= 12 && memcmp(in, "HTTP/1.", 7) == 0 && memcmp(in + 8, " 200", 4) == 0)
+        probe.monitor_ok = now_ms();
+    drop(self);
+}
+
+/* Connects if needed and sends; a send that fails shows as a missing answer. */
+static void ask(struct source *s, void (*fn)(struct source *, uint32_t), int port, const char *text,
+                size_t n)
+{
+    if (s->fd < 0) {
+        s->fn = fn;
+        s->fd = dial_loopback(port);
+        if (s->fd < 0)
+            return;
+        if (watch(s, EPOLLIN) < 0)
+            drop(s);
+    }
+    if (s->fd >= 0 && send(s->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN &&
+        errno != ENOTCONN)
+        drop(s);
+}
+
+static void run_probes(int64_t now)
+{
+    static int64_t forward_due, monitor_due;
+
+    if (probe.forward_sent && now - probe.forward_sent >= PROBE_MS) {
+        drop(&probe.forward);
+        probe.forward_sent = 0;
+        probe.got = 0;
+    }
+    if (!probe.forward_sent && now >= forward_due) {
+        forward_due = now + PROBE_EVERY_MS;
+        ask(&probe.forward, on_forward_probe, FORWARD_PORT, forward_probe,
+            sizeof forward_probe - 1);
+        probe.forward_sent = probe.forward.fd >= 0 ? now : 0;
+    }
+    if (probe.monitor.fd >= 0 && now - probe.monitor_sent >= MONITOR_MS)
+        drop(&probe.monitor);
+    if (probe.monitor.fd < 0 && now >= monitor_due) {
+        monitor_due = now + (probe.monitor_ok ? MONITOR_EVERY_MS : PROBE_EVERY_MS);
+        probe.monitor_sent = now;
+        ask(&probe.monitor, on_monitor_probe, MONITOR_PORT, monitor_probe, sizeof monitor_probe - 1);
+    }
+}
+
+/* Why no line should come here now, or NULL. */
+static const char *not_ready(int64_t now)
+{
+    if (stopping)
+        return "stopping";
+    if (!probe.forward_ok)
+        return "fluentd is starting";
+    if (now - probe.forward_ok > PROBE_EVERY_MS + PROBE_MS)
+        return "fluentd does not acknowledge";
+    if (!probe.monitor_ok)
+        return "fluentd's monitor agent is starting";
+    if (now - probe.monitor_ok > MONITOR_EVERY_MS + 2 * MONITOR_MS)
+        return "fluentd's monitor agent does not answer";
+    return hand.listen_fd < 0 ? "waiting for the log socket" : NULL;
+}
+
+/* --- hand-over ------------------------------------------------------------------------------------ */
+
+static bool datagram(const char *text, int pass_fd)
+{
+    struct iovec iov = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    if (pass_fd >= 0) {
+        struct cmsghdr *c;
+        m.msg_control = control.room;
+        m.msg_controllen = sizeof control.room;
+        c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &pass_fd, sizeof pass_fd);
+    }
+    return sendmsg(hand.conn.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EAGAIN;
+}
+
+static void hang_up(int64_t now)
+{
+    drop(&hand.conn);
+    hand.retry_at = now + RETRY_MS;
+}
+
+static void obey(const char *text, int fd)
+{
+    const char *cmd = strstr(text, "\"cmd\"");
+
+    cmd = cmd ? cmd + strcspn(cmd, ":") : "";
+    cmd += strcspn(cmd, "\"");
+    if (strncmp(cmd, "\"fd\"", 4) == 0 && fd >= 0) {
+        if (hand.listener.fd >= 0)
+            epoll_ctl(ep, EPOLL_CTL_DEL, hand.listener.fd, NULL);
+        hand.listener.fd = -1;
+        if (hand.listen_fd >= 0)
+            close(hand.listen_fd);
+        hand.listen_fd = fd;
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (strncmp(cmd, "\"accept\"", 8) == 0)
+        hand.accept = true;
+    else if (strncmp(cmd, "\"hold\"", 6) == 0)
+        hand.accept = false;
+    else
+        say("unknown command from the supervisor: %.60s", text);
+}
+
+static int first_fd(struct msghdr *m)
+{
+    int ret = -1;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (ret < 0)
+                ret = fd;
+            else
+                close(fd);
+        }
+    }
+    return ret;
+}
+
+static void on_handoff(struct source *self, uint32_t events)
+{
+    char text[1025];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(4 * sizeof(int))];
+    } control;
+
+    (void)events;
+    while (self->fd >= 0) {
+        struct iovec iov = { .iov_base = text, .iov_len = sizeof text - 1 };
+        struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+                            .msg_controllen = sizeof control.room };
+        ssize_t n = recvmsg(self->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            say("the supervisor closed the hand-over; staying with \"%s\"",
+                hand.accept ? "accept" : "hold");
+            hang_up(now_ms());
+            return;
+        }
+        text[n] = '\0';
+        obey(text, first_fd(&m));
+    }
+}
+
+/* Says who we are and gives a descriptor that we hold back to a supervisor that was restarted. */
+static void introduce(int64_t now)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    const char *hello = hand.listen_fd >= 0 ? "{\"name\":\"fluentd\",\"fd\":true}"
+                                            : "{\"name\":\"fluentd\"}";
+
+    memcpy(sa.sun_path, handoff_path, sizeof handoff_path);
+    hand.conn.fn = on_handoff;
+    hand.conn.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (hand.conn.fd < 0 || connect(hand.conn.fd, (struct sockaddr *)&sa, sizeof sa) < 0 ||
+        watch(&hand.conn, EPOLLIN) < 0 || !datagram(hello, hand.listen_fd)) {
+        if (!hand.warned)
+            say("%s: %s; trying every second", handoff_path, strerror(errno));
+        hand.warned = true;
+        hang_up(now);
+        return;
+    }
+    hand.warned = false;
+    hand.said_at = 0;
+}
+
+static void run_handoff(int64_t now)
+{
+    const char *why = not_ready(now);
+    bool accepting;
+    char text[256];
+
+    if (hand.conn.fd < 0 && now >= hand.retry_at)
+        introduce(now);
+    if (hand.conn.fd >= 0 &&
+        (!hand.said_at || hand.said_ready != !why || now - hand.said_at >= SAY_EVERY_MS)) {
+        if (hand.said_ready != !why)
+            say("%s", why ? why : "ready");
+        snprintf(text, sizeof text, why ? "{\"state\":\"down\",\"why\":\"%s\"}" : "{\"state\":\"ready\"}",
+                 why);
+        hand.said_at = now;
+        hand.said_ready = !why;
+        if (!datagram(text, -1))
+            hang_up(now);
+    }
+    accepting = hand.accept && !stopping && hand.listen_fd >= 0 && nlinks < LINKS_MAX;
+    if (accepting && hand.listener.fd < 0) {
+        hand.listener = (struct source){ on_listener, hand.listen_fd };
+        if (watch(&hand.listener, EPOLLIN) < 0)
+            hand.listener.fd = -1;
+    } else if (!accepting && hand.listener.fd >= 0) {
+        epoll_ctl(ep, EPOLL_CTL_DEL, hand.listener.fd, NULL);
+        hand.listener.fd = -1;
+    }
+}
+
+/* --- status --------------------------------------------------------------------------------------- */
+
+struct visitor {
+    struct source s;
+    int64_t since;
+};
+static struct visitor visitors[8];
+
+static void on_visitor(struct source *self, uint32_t events)
+{
+    const char *why = not_ready(now_ms());
+    char in[1024], out[256];
+
+    (void)events;
+    if (self->fd < 0)
+        return;
+    if (recv(self->fd, in, sizeof in, MSG_DONTWAIT) > 0) {
+        int n = snprintf(out, sizeof out, "HTTP/1.0 %s\r\nContent-Type: text/plain\r\n\r\n%s, %s, %u links\n",
+                         why ? "503 Service Unavailable" : "200 OK", why ? why : "ready",
+                         hand.accept ? "accepting" : "holding", nlinks);
+        if (send(self->fd, out, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+            say("an answer about the state was cut short");
+    }
+    drop(self);
+}
+
+static void on_status(struct source *self, uint32_t events)
+{
+    int fd = accept4(self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    (void)events;
+    for (size_t i = 0; fd >= 0 && i < sizeof visitors / sizeof *visitors; i++)
+        if (visitors[i].s.fd < 0) {
+            visitors[i] = (struct visitor){ { on_visitor, fd }, now_ms() };
+            if (watch(&visitors[i].s, EPOLLIN) < 0)
+                drop(&visitors[i].s);
+            return;
+        }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void open_status(struct source *s)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(STATUS_PORT),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int one = 1;
+
+    for (size_t i = 0; i < sizeof visitors / sizeof *visitors; i++)
+        visitors[i].s.fd = -1;
+    *s = (struct source){ on_status, socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) };
+    setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(s->fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(s->fd, 8) < 0 ||
+        watch(s, EPOLLIN) < 0) {
+        say("listening on 127.0.0.1:%d: %s", STATUS_PORT, strerror(errno));
+        exit(1);
+    }
+}
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
+static void on_signal(struct source *self, uint32_t events)
+{
+    struct signalfd_siginfo si;
+    int status;
+
+    (void)events;
+    while (read(self->fd, &si, sizeof si) == sizeof si) {
+        if (si.ssi_signo != SIGCHLD && !stopping) {
+            say("stopping");
+            stopping = true;
+            stop_at = now_ms();
+        }
+    }
+    if (waitpid(child, &status, WNOHANG) != child)
+        return;
+    if (!stopping)
+        say("fluentd ended with %s %d", WIFSIGNALED(status) ? "signal" : "status",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    exit(stopping ? 0 : 1);
+}
+
+static void start_fluentd(void)
+{
+    posix_spawnattr_t attr;
+    sigset_t none;
+    int r;
+
+    sigemptyset(&none);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+    r = posix_spawn(&child, fluentd_argv[0], NULL, &attr, fluentd_argv, environ);
+    posix_spawnattr_destroy(&attr);
+    if (r) {
+        say("starting %s: %s", fluentd_argv[0], strerror(r));
+        exit(1);
+    }
+}
+
+static void open_signals(struct source *s)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    *s = (struct source){ on_signal, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC) };
+    if (watch(s, EPOLLIN) < 0) {
+        say("signalfd: %s", strerror(errno));
+        exit(1);
+    }
+}
+
+/* First the connections end, then fluentd, which flushes nothing: its buffer is on disk. */
+static void run_stop(int64_t now)
+{
+    static bool told;
+
+    if (!stopping)
+        return;
+    if (!told && (!links || now - stop_at >= DRAIN_MS + QUIET_MS)) {
+        told = true;
+        kill(child, SIGTERM);
+    }
+    if (now - stop_at >= STOP_MS)
+        kill(child, SIGKILL);
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 2 * LINKS_MAX + 64) {
+        r.rlim_cur = r.rlim_max < 2 * LINKS_MAX + 64 ? r.rlim_max : 2 * LINKS_MAX + 64;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+int main(void)
+{
+    static struct source signals, status;
+    struct epoll_event ev[64];
+
+    ep = epoll_create1(EPOLL_CLOEXEC);
+    raise_file_limit();
+    open_signals(&signals);
+    open_status(&status);
+    start_fluentd();
+    for (;;) {
+        int64_t now = now_ms();
+        int n;
+        run_probes(now);
+        run_handoff(now);
+        run_stop(now);
+        sweep(now, !hand.accept || stopping);
+        for (size_t i = 0; i < sizeof visitors / sizeof *visitors; i++)
+            if (visitors[i].s.fd >= 0 && now - visitors[i].since > PROBE_MS)
+                drop(&visitors[i].s);
+        n = epoll_wait(ep, ev, 64, 100);
+        for (int i = 0; i < n; i++) {
+            struct source *s = ev[i].data.ptr;
+            s->fn(s, ev[i].events);
+        }
+    }
+}
