@@ -1,6 +1,6 @@
 """The real `zaned api` process with a real Postgres and a server of the Valkey protocol, all on loopback.
 
-The program is $ZANED, else build/zaned. Postgres and redis-server are Debian's; a missing one fails the run.
+The program is $ZANED, else build/bin/zaned. Postgres and redis-server are Debian's; a missing one fails the run.
 """
 import glob
 import http.client
@@ -179,7 +179,7 @@ class Daemon:
     """zaned in the role api. Its databases outlive kill() and start()."""
 
     def __init__(self):
-        self.program = pathlib.Path(os.environ.get("ZANED", ROOT / "build" / "zaned"))
+        self.program = pathlib.Path(os.environ.get("ZANED", ROOT / "build" / "bin" / "zaned"))
         assert self.program.exists(), f"{self.program} is not built: make zaned"
         self.postgres, self.valkey = Postgres(), Valkey()
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="zane-api-"))

@@ -248,6 +248,8 @@ static int sql_error(struct zn_conn *c, const char *name, const PGresult *res, s
         zn_fail(err, ZN_CONFLICT, "%s", text);
     } else if (strcmp(state, "23503") == 0)
         zn_fail(err, ZN_NOT_FOUND, "something it refers to does not exist");
+    else if (starts(state, "22")) /* data exception: a date that is none, a number out of range */
+        zn_fail(err, ZN_INVALID, "a value is not valid: %s", line);
     else if (strcmp(state, "57014") == 0)
         zn_fail(err, ZN_BUSY, "the database took too long");
     else if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 ||

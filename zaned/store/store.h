@@ -81,8 +81,8 @@ int zn_tx(struct zn_store *s, zn_tx_fn fn, void *arg, struct zn_err *err);
 #define ZN_P0 0, NULL
 
 /* Runs one catalogue statement (prepared on first use). *ret: the rows, for PQclear by the caller
- * (use zn_auto_pgresult). No row is not an error. 23505 → ZN_CONFLICT, 23503 → ZN_NOT_FOUND, no
- * connection → ZN_UNAVAILABLE, statement time-out → ZN_BUSY, else ZN_INTERNAL with the server's
+ * (use zn_auto_pgresult). No row is not an error. 23505 → ZN_CONFLICT, 23503 → ZN_NOT_FOUND, a value of wrong form (22…)
+ * → ZN_INVALID, no connection → ZN_UNAVAILABLE, statement time-out → ZN_BUSY, else ZN_INTERNAL with the server's
  * words in err->detail. */
 int zn_sql(struct zn_conn *c, enum zn_sql_id id, int nparams, const char *const *params,
            PGresult **ret, struct zn_err *err);
