@@ -211,37 +211,13 @@ static const char *statuses_of(struct zn_call *call, struct zn_err *err)
     return text ? zn_arena_strdup(call->arena, text) : NULL;
 }
 
-static bool digits(const char *s, const char *shape)
-{
-    for (; *shape; s++, shape++)
-        if (*shape == '0' ? *s < '0' || *s > '9' : *s != *shape)
-            return false;
-    return true;
-}
-
-/* A time of ISO 8601 as the database reads it: date, or date and time with optional zone. */
-static bool time_valid(const char *s)
-{
-    if (!digits(s, "0000-00-00") || strlen(s) > 40)
-        return false;
-    s += 10;
-    if (!*s)
-        return true;
-    if ((*s != 'T' && *s != ' ') || !digits(s + 1, "00:00"))
-        return false;
-    return s[6 + strspn(s + 6, ":.0123456789Z+-")] == '\0';
-}
-
 static const char *time_of(struct zn_call *call, const char *name, struct zn_err *err)
 {
     const char *s = zn_request_query(call->req, name);
 
     if (!s || !*s)
         return NULL;
-    if (time_valid(s))
-        return s;
-    zn_call_field(call, err, name, "invalid", "Enter a valid date/time.");
-    return NULL;
+    return zn_field_rule(err, name, zn_rule_time, s) ? zn_time_full(call->arena, s) : NULL;
 }
 
 static int page_tx(struct zn_conn *c, void *arg, struct zn_err *err)

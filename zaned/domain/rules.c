@@ -299,6 +299,84 @@ const char *zn_rule_name(const void *val)
     return has_control(text_of(val)) ? "Control characters are not allowed." : NULL;
 }
 
+/* --- times ------------------------------------------------------------------------------------------ */
+
+/* Two digits within bounds at *s, which moves past them and the separator before them (0 = none). */
+static bool two(const char **s, char before, int min, int max, int *ret)
+{
+    const char *p = *s;
+
+    if (before && *p++ != before)
+        return false;
+    if (!isdigit((unsigned char)p[0]) || !isdigit((unsigned char)p[1]))
+        return false;
+    *ret = (p[0] - '0') * 10 + p[1] - '0';
+    *s = p + 2;
+    return *ret >= min && *ret <= max;
+}
+
+static bool date_part(const char **s)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    int century, year, month, day;
+
+    if (!two(s, 0, 19, 99, &century) || !two(s, 0, 0, 99, &year) || !two(s, '-', 1, 12, &month) ||
+        !two(s, '-', 1, 31, &day))
+        return false;
+    year += century * 100;
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return day <= days[month - 1] + (month == 2 && leap);
+}
+
+static bool clock_part(const char **s)
+{
+    int n;
+
+    if (!two(s, 0, 0, 23, &n) || !two(s, ':', 0, 59, &n))
+        return false;
+    if (**s == ':' && !two(s, ':', 0, 59, &n))
+        return false;
+    if (**s == '.') {
+        size_t digits = strspn(++*s, "0123456789");
+
+        *s += digits;
+        return digits >= 1 && digits <= 9;
+    }
+    return true;
+}
+
+const char *zn_rule_time(const void *val)
+{
+    static const char bad[] = "Enter a valid date/time.";
+    const char *s = text_of(val);
+    int n;
+
+    if (!date_part(&s))
+        return bad;
+    if (!*s)
+        return NULL;
+    if (*s != 'T' && *s != ' ')
+        return bad;
+    s++;
+    if (!clock_part(&s))
+        return bad;
+    if (*s == 'Z')
+        s++;
+    else if ((*s == '+' || *s == '-') && (!two(&s, *s, 0, 14, &n) || !two(&s, ':', 0, 59, &n)))
+        return bad;
+    return *s ? bad : NULL;
+}
+
+char *zn_time_full(struct zn_arena *a, const char *text)
+{
+    size_t n = strlen(text);
+
+    if (n == 10)
+        return zn_arena_printf(a, "%sT00:00:00Z", text);
+    bool zone = text[n - 1] == 'Z' || strpbrk(text + 10, "+-");
+    return zn_arena_printf(a, "%s%s", text, zone ? "" : "Z");
+}
+
 char *zn_path_normalise(struct zn_arena *a, const char *path)
 {
     char *ret = zn_arena_alloc(a, strlen(path) + 2);

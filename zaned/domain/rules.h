@@ -36,6 +36,11 @@ const char *zn_rule_env_key(const void *val);
 const char *zn_rule_name(const void *val);        /* printable text */
 const char *zn_rule_health_path(const void *val); /* value of a PATH health check */
 
+/* ISO 8601: a date, or date and time ("T" or blank between, seconds and zone optional). */
+const char *zn_rule_time(const void *val);
+/* A text that holds that rule with its time and zone written out; without a zone UTC is meant. */
+char *zn_time_full(struct zn_arena *a, const char *text);
+
 /* Without empty and "." parts and trailing slashes, ".." resolved; "/" stays. The path must be
  * absolute. NULL if the arena is full. */
 char *zn_path_normalise(struct zn_arena *a, const char *path);
