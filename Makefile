@@ -103,7 +103,7 @@ unit_objs = $(call objs,$(call area_src,$(call area,$(1))))
 .SECONDEXPANSION:
 $(B)/unit/%: tests/unit/%.c $$(call unit_objs,$$*) $(BASE_O)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(LDFLAGS) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -lcriterion -o $@
+	$(Q)$(CC) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(LDFLAGS) $(filter %.c %.o,$^) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -lcriterion -o $@
 
 # Programs that integration tests drive against real components: tests/integration/c/<layer>_*.c
 probes: $(B)/probe/temporal/worker_probe $(B)/probe/temporal/grpc_probe $(B)/probe/proxy/proxy_render

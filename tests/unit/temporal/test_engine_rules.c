@@ -1,6 +1,7 @@
 /* The engine's rules one by one, on histories written by hand. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "zaned/temporal/engine.h"
@@ -334,6 +335,32 @@ Test(cancel, a_child_is_cancelled_once_it_has_started)
     zt_run_free(w);
 }
 
+static enum zt_res cancels_second(struct zt_wf *w, json_t *in, json_t **result)
+{
+    struct zt_fut f[2] = { zt_start(w, &act_a, NULL), zt_start(w, &act_a, NULL) };
+
+    (void)in;
+    (void)result;
+    zt_select(w, NULL, 0, ZT_ON_SIGNAL);
+    zt_cancel(w, f[1]);
+    return zt_await(w, f[1], NULL);
+}
+
+Test(mismatch, another_activity_is_cancelled)
+{
+    struct script s;
+
+    begin(&s), task(&s), done(&s);
+    int64_t first = scheduled(&s, "1", "a"), second = scheduled(&s, "2", "a");
+    add(&s, ZT_E_SIGNALED)->key = "x";
+    task(&s), done(&s);
+    struct zt_event *e = about(&s, ZT_E_ACT_CANCEL_REQUESTED, second);
+    task(&s);
+    zt_run_free(run(&s, cancels_second, ZT_RUN_OK));
+    e->ref = first;
+    refused(&s, cancels_second, "the code another");
+}
+
 static enum zt_res undoes(struct zt_wf *w, json_t *in, json_t **result)
 {
     enum zt_res r = zt_do(w, &act_a, NULL, NULL);
@@ -461,12 +488,29 @@ static enum zt_res keeps_too_much(struct zt_wf *w, json_t *in, json_t **result)
     return ZT_OK;
 }
 
+static long blocks; /* of JSON values, in use */
+
+static void *count_alloc(size_t n)
+{
+    blocks++;
+    return malloc(n);
+}
+
+static void count_free(void *p)
+{
+    blocks -= p != NULL;
+    free(p);
+}
+
 Test(limits, values_kept_are_freed_at_the_limit)
 {
     struct script s;
 
+    json_set_alloc_funcs(count_alloc, count_free);
     begin(&s), task(&s);
-    struct zt_wf *w = run(&s, keeps_too_much, ZT_RUN_ERROR); /* the sanitizer build looks for leaks */
+    struct zt_wf *w = run(&s, keeps_too_much, ZT_RUN_ERROR);
     cr_expect(strstr(zt_run_why(w), "bytes"), "%s", zt_run_why(w));
+    cr_expect_gt(blocks, 1000);
     zt_run_free(w);
+    cr_expect_eq(blocks, 0);
 }
