@@ -2,6 +2,8 @@
 import concurrent.futures
 import re
 
+from private_engine import wait_until
+
 P = "/api/projects/default/production"
 
 
@@ -276,6 +278,24 @@ def test_put_deploy_at_the_same_time_makes_one_service(admin, daemon, slug):
     assert daemon.postgres.query("select count(*) from deployment d join service s on s.id = d.service_id"
                                  " where s.slug = %s", (slug,)) == [(8,)]
     assert len(details(admin, slug)["urls"]) == 1
+
+
+def test_change_and_deploy_at_the_same_time(admin, daemon, slug):
+    """A change whose transaction is about to end when a deploy begins is deployed, not lost."""
+    put_deploy(admin, slug)
+    service = details(admin, slug)["id"]
+    c = daemon.postgres.connect()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, c.cursor() as k:
+        k.execute("select 1 from service where id = %s for update", (service,))
+        k.execute("insert into service_change (id, service_id, type, field, old_value, new_value) values"
+                  " (%s, %s, 'UPDATE', 'command', 'null', %s)", (f"chg_dkr_{slug}", service, '"raced"'))
+        answer = pool.submit(deploy, admin, slug)
+        wait_until(lambda: daemon.postgres.waiting_for("transactionid"), 10, "the deploy waits")
+        c.commit()
+        d = answer.result(10)
+    c.close()
+    assert [x["field"] for x in d["changes"]] == ["command"] and d["service_snapshot"]["command"] == "raced"
+    assert details(admin, slug)["command"] == "raced"
 
 
 def test_nothing_is_queued_when_the_transaction_fails(admin, daemon, slug):

@@ -1,8 +1,10 @@
 """Projects, services and their changes over HTTP, with the real zaned, Postgres and Valkey."""
 import concurrent.futures
+import json
 import re
 
 import pytest
+from private_engine import wait_until
 
 P = "/api/projects/default/production"
 
@@ -230,12 +232,20 @@ def test_urls_are_unique_over_services(admin, slug):
         assert a.errors() == [("new_value.domain", "invalid")], who
 
 
-def test_one_of_many_gets_the_domain(admin, slug):
-    names = [create(admin, slug=f"{slug}-{i}")["slug"] for i in range(6)]
-    with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        got = list(pool.map(lambda n: request(admin, n, "urls", "ADD",
-                                              value={"domain": f"{slug}.test", "associated_port": 80}).status, names))
-    assert sorted(got) == [200] + [400] * 5
+def test_two_ask_for_one_domain_at_the_same_time(admin, daemon, slug):
+    """One is in the middle of its transaction, the other must wait for it and then see what it took."""
+    one, two = create(admin, slug=slug), create(admin, slug=slug + "b")
+    url = {"domain": f"{slug}.test", "base_path": "/", "associated_port": 80}
+    c = daemon.postgres.connect()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, c.cursor() as k:
+        k.execute("select pg_advisory_xact_lock(hashtext('zane.urls'))")
+        k.execute("insert into service_change (id, service_id, type, field, new_value) values"
+                  " (%s, %s, 'ADD', 'urls', %s)", (f"chg_dkr_{slug}", one["id"], json.dumps(url)))
+        answer = pool.submit(request, admin, two["slug"], "urls", "ADD", url)
+        wait_until(lambda: daemon.postgres.waiting_for("advisory"), 10, "the second waits")
+        c.commit()
+        assert answer.result(10).errors() == [("new_value.domain", "invalid")]
+    c.close()
 
 
 # --- cancelling -------------------------------------------------------------------------------------

@@ -78,9 +78,18 @@ class Postgres:
             assert self.process.poll() is None, (self.root / "log").read_text()[-2000:]
             return None
 
-    def query(self, text, params=None, db="zane"):
+    def connect(self, db="zane"):
+        """A session of one's own: a transaction begins with the first statement."""
         import psycopg2
-        c = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres", dbname=db)
+        return psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres", dbname=db)
+
+    def waiting_for(self, event):
+        """Sessions of zaned that wait for a lock of this kind (advisory, tuple, transactionid)."""
+        return self.query("select pid from pg_stat_activity where usename = 'zane' and wait_event_type = 'Lock'"
+                          " and wait_event = %s", (event,))
+
+    def query(self, text, params=None, db="zane"):
+        c = self.connect(db)
         try:
             c.autocommit = True
             with c.cursor() as k:
