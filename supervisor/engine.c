@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/guard.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -288,7 +289,7 @@ static int job_open_file(struct job *j)
 
 static int job_format(struct job *j)
 {
-    char target[1024];
+    char target[2048];
     zn_auto_mem char *text = j->call.body ? json_dumps(j->call.body, JSON_COMPACT) : NULL;
     struct zn_http_req req = { .unix_path = j->engine->path, .method = j->call.method,
                                .target = target, .body_len = text ? strlen(text) : 0 };
@@ -395,6 +396,21 @@ static void enqueue(struct zn_engine *e, const struct zn_engine_call *call, bool
 void zn_engine_send(struct zn_engine *e, const struct zn_engine_call *call)
 {
     enqueue(e, call, false);
+}
+
+char *zn_engine_filtered(const char *path, json_t *filters)
+{
+    zn_auto_json owned = filters;
+    zn_auto_mem char *text = json_dumps(owned, JSON_COMPACT);
+    struct zn_buf b = ZN_BUF(65536);
+    char *ret;
+
+    zn_buf_printf(&b, "%s%cfilters=", path, strchr(path, '?') ? '&' : '?');
+    zn_percent_add(&b, text ? text : "{}");
+    ret = zn_buf_take(&b);
+    if (!ret)
+        zn_bug("out of memory");
+    return ret;
 }
 
 static void drop_waiting(struct zn_engine *e, const void *arg, bool all)

@@ -62,6 +62,9 @@ int zn_engine_api(const struct zn_engine *e); /* minor version agreed on; 0 befo
 
 /* Queues a call; done is called exactly once, never before zn_engine_send returned. */
 void zn_engine_send(struct zn_engine *e, const struct zn_engine_call *call);
+/* path?filters=<JSON, percent-encoded>; takes the reference over. Heap, never NULL. */
+char *zn_engine_filtered(const char *path, json_t *filters);
+
 /* Forgets every call of this owner: no callback comes any more. */
 void zn_engine_cancel(struct zn_engine *e, const void *arg);
 

@@ -70,6 +70,7 @@ struct zn_supervisor {
     void (*changed)(void *arg, unsigned component);
     void *changed_arg;
 
+    struct zn_timer tick;
     struct zn_boot *boot;
     struct zn_watcher *watcher;
     struct zn_edge *edge;
@@ -106,6 +107,10 @@ void zn_supervisor_feed(struct zn_supervisor *s, unsigned component, enum zn_com
 void zn_supervisor_say(struct zn_supervisor *s, unsigned component, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void zn_supervisor_stage(struct zn_supervisor *s, enum zn_stage stage);
+/* Raises seq and tells the hook. */
+void zn_supervisor_publish(struct zn_supervisor *s, unsigned component);
+/* The engine or its swarm went away: nothing is known of the components until the next survey. */
+void zn_supervisor_lost(struct zn_supervisor *s);
 /* Resolves dependencies and starts what has become possible. */
 void zn_supervisor_resolve(struct zn_supervisor *s);
 
