@@ -46,6 +46,8 @@ static bool shallow(const ProtobufCMessageDescriptor *d, const uint8_t *p, size_
     while (p < end && varint(&p, end, &tag)) {
         const ProtobufCFieldDescriptor *f;
 
+        if (tag >> 3 == 0) /* no field has that number; protobuf-c takes it in some encodings */
+            return false;
         switch (tag & 7) {
         case PROTOBUF_C_WIRE_TYPE_VARINT:
             if (!varint(&p, end, &len))
