@@ -35,7 +35,8 @@ def daemon():
     try:
         yield d.start()
     finally:
-        d.stop()
+        status = d.stop()
+    assert status == 0, f"zaned ended with {status}"
 
 
 @pytest.fixture(scope="session")
