@@ -130,9 +130,14 @@ static struct zt_command *front(struct zt_wf *w)
     return w->head < w->ncmds ? &w->cmds[w->head] : NULL;
 }
 
+static const char *text(const char *s)
+{
+    return s ? s : "";
+}
+
 static bool same(const char *a, const char *b)
 {
-    return strcmp(a ? a : "", b ? b : "") == 0;
+    return strcmp(text(a), text(b)) == 0;
 }
 
 /* The next command of the code must be the one that wrote e. */
@@ -148,10 +153,10 @@ static void match(struct zt_wf *w, const struct zt_event *e, int kind)
                 event_name(e->type), (long long)e->id);
     if ((kind == ZT_C_ACTIVITY || kind == ZT_C_CHILD) && (!same(c->key, e->key) || !same(c->type, e->name)))
         zt_run_give_up(w, J_NONDET, "history has %s of %s/%s (event %lld), the code asks for %s/%s",
-                event_name(e->type), e->key, e->name, (long long)e->id, c->key, c->type);
+                event_name(e->type), text(e->key), text(e->name), (long long)e->id, c->key, c->type);
     if ((kind == ZT_C_TIMER || kind == ZT_C_CANCEL_TIMER) && !same(c->key, e->key))
-        zt_run_give_up(w, J_NONDET, "history has timer %s (event %lld), the code has timer %s", e->key,
-                (long long)e->id, c->key);
+        zt_run_give_up(w, J_NONDET, "history has timer %s (event %lld), the code has timer %s",
+                text(e->key), (long long)e->id, c->key);
     if (kind == ZT_C_CANCEL_ACTIVITY && c->ref != e->ref)
         zt_run_give_up(w, J_NONDET, "history cancels activity %lld (event %lld), the code another",
                 (long long)e->ref, (long long)e->id);
@@ -243,9 +248,9 @@ static void add_signal(struct zt_wf *w, const struct zt_event *e)
 {
     if (e->unreadable)
         zn_warn("workflow %s: signal %s has a value with an encoding not known here", w->t.workflow_id,
-                e->key);
+                text(e->key));
     w->signals = zt_run_grow(w, w->signals, w->nsignals, &w->capsignals, sizeof *w->signals);
-    w->signals[w->nsignals++] = (struct zt_sigstate){ e->key ? e->key : "",
+    w->signals[w->nsignals++] = (struct zt_sigstate){ text(e->key),
                                                   e->value ? e->value : json_null(),
                                                   ++w->order, false };
 }
