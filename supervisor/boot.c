@@ -29,6 +29,7 @@ static void start_failed(struct zn_boot_op *op, const char *why)
     bool started = op->start;
 
     op->start = op->writing = false;
+    zn_warn("start failed component=%s why=\"%s\"", def_of(op)->name, why);
     zn_supervisor_say(op->s, op->id, "%s", why);
     if (started && zn_engine_up(op->s->engine))
         zn_supervisor_feed(op->s, op->id, ZN_EV_EXITED);
@@ -229,6 +230,10 @@ static void write_done(void *arg, const struct zn_engine_reply *r)
         return;
     }
     op->tries = 0;
+    if (r->err && strstr(r->err->msg, "network zn-")) {
+        zn_boot_prepare_later(op->s, r->err->msg); /* somebody removed it, or exchanged the swarm */
+        return;
+    }
     if (r->err) {
         start_failed(op, r->err->msg);
         return;

@@ -31,6 +31,8 @@ struct zn_boot {
         int step;
         unsigned tries, secret;
         bool edge;            /* zn-edge is there */
+        bool fresh;           /* the swarm is new: networks that are listed are the old one's */
+        int64_t fresh_until_ms;
         struct zn_timer again;
     } prepare;
     struct migration {
@@ -56,6 +58,8 @@ void zn_boot_close(struct zn_supervisor *s);
 
 /* Starts over from the swarm on: the engine came back, or its swarm is gone. */
 void zn_boot_prepare(struct zn_supervisor *s);
+/* The same after a pause: what prepare made turned out to be absent. */
+void zn_boot_prepare_later(struct zn_supervisor *s, const char *why);
 /* The engine went away: forgets what was under way. */
 void zn_boot_lost(struct zn_supervisor *s);
 

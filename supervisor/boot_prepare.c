@@ -12,7 +12,7 @@
 #include "supervisor/watch.h"
 
 enum { LOOK, LEAVE, INIT, NETWORKS, CONTROL, EDGE, SECRETS, SECRET };
-enum { INIT_DEADLINE_MS = 60000, AGAIN_FIRST_MS = 500, AGAIN_MAX_MS = 15000 };
+enum { STALE_MS = 30000, STALE_LOOK_MS = 150, ABSENT_MS = 1000, INIT_DEADLINE_MS = 60000, AGAIN_FIRST_MS = 500, AGAIN_MAX_MS = 15000 };
 
 static const long long TEN_YEARS_NS = 315360000000000000LL;
 
@@ -30,6 +30,14 @@ static void restart(void *arg)
     struct prepare *p = arg;
 
     p->step = LOOK;
+    next(p);
+}
+
+static void continue_step(void *arg)
+{
+    struct prepare *p = arg;
+
+    p->again.fn = restart;
     next(p);
 }
 
@@ -162,12 +170,15 @@ static int advance(struct prepare *p, const struct zn_engine_reply *r, struct zn
         break;
     case INIT:
         p->step = NETWORKS;
+        p->fresh = true;
+        p->fresh_until_ms = zn_now_ms() + STALE_MS;
         break;
     case NETWORKS:
         p->edge = has_network(r->json, "zn-edge");
         p->step = !has_network(r->json, "zn-control") ? CONTROL : !p->edge ? EDGE : SECRETS;
         break;
     case CONTROL:
+        p->fresh = false;
         p->step = p->edge ? SECRETS : EDGE;
         break;
     case EDGE:
@@ -196,6 +207,19 @@ static void done(void *arg, const struct zn_engine_reply *r)
     }
     if (r->err) {
         again(p, r->err);
+        return;
+    }
+    if (p->step == NETWORKS && p->fresh &&
+        (has_network(r->json, "zn-control") || has_network(r->json, "zn-edge"))) {
+        /* The node still lists the networks of the swarm that it left, until their last container
+         * is gone; they are none of the new swarm's, whose services would not find them. */
+        if (zn_now_ms() > p->fresh_until_ms) {
+            zn_fail(&err, ZN_BUSY, "containers of the former swarm still hold its networks");
+            again(p, &err);
+            return;
+        }
+        p->again.fn = continue_step;
+        zn_timer_set(p->s->loop, &p->again, STALE_LOOK_MS);
         return;
     }
     if (advance(p, r, &err) < 0) {
@@ -286,6 +310,25 @@ static void next(struct prepare *p)
     default:
         next_secret(p);
     }
+}
+
+static void prepare_again(void *arg)
+{
+    struct prepare *p = arg;
+
+    zn_boot_prepare(p->s);
+}
+
+void zn_boot_prepare_later(struct zn_supervisor *s, const char *why)
+{
+    struct prepare *p = &s->boot->prepare;
+
+    zn_warn("preparing anew why=\"%s\"", why);
+    zn_supervisor_stage(s, ZN_STAGE_PREPARE);
+    zn_supervisor_lost(s);
+    zn_supervisor_say(s, ZN_CHANGED_PLATFORM, "%s", why);
+    p->again.fn = prepare_again;
+    zn_timer_set(s->loop, &p->again, ABSENT_MS);
 }
 
 void zn_boot_prepare(struct zn_supervisor *s)

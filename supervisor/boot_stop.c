@@ -52,15 +52,30 @@ static void removed(void *arg, const struct zn_engine_reply *r)
     look(st);
 }
 
-/* Its running containers; swarm removes them by itself once they have ended. */
+/* Swarm removes the containers of a removed service by itself; what it forgot, because it belonged to
+ * a swarm before this one, is removed here. */
 static void counted(void *arg, const struct zn_engine_reply *r)
 {
     struct stop *st = arg;
+    bool runs = false;
+    char target[128];
+    size_t i;
+    json_t *c;
 
-    if (!r->err && json_array_size(r->json) == 0)
+    if (!r->err && json_array_size(r->json) == 0) {
         component_ended(st, true);
-    else
-        later(st);
+        return;
+    }
+    json_array_foreach (r->json, i, c)
+        runs |= strcmp(zn_json_str(c, "State", ""), "running") == 0;
+    json_array_foreach (r->json, i, c) {
+        if (runs)
+            break;
+        snprintf(target, sizeof target, "/containers/%s?force=true", zn_json_str(c, "Id", ""));
+        zn_engine_send(st->s->engine,
+                       &(struct zn_engine_call){ .method = "DELETE", .target = target });
+    }
+    later(st);
 }
 
 static void look(void *arg)
@@ -75,9 +90,9 @@ static void look(void *arg)
                                                                 .done = removed, .arg = st });
         return;
     }
-    /* {"label":["zane.component=NAME"]}, running ones */
+    /* {"label":["zane.component=NAME"]} */
     snprintf(target, sizeof target,
-             "/containers/json?filters=%%7B%%22label%%22%%3A%%5B%%22zane.component%%3D%s%%22%%5D%%7D",
+             "/containers/json?all=true&filters=%%7B%%22label%%22%%3A%%5B%%22zane.component%%3D%s%%22%%5D%%7D",
              name_of(st));
     zn_engine_send(st->s->engine, &(struct zn_engine_call){ .method = "GET", .target = target,
                                                             .done = counted, .arg = st });

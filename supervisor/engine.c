@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
@@ -44,7 +45,8 @@ struct zn_engine {
     char path[108];
     zn_engine_state state;
     void *state_arg;
-    bool up;
+    bool up, loss_untold;
+    char loss[256];
     int api;
     unsigned tries;
     struct zn_timer kick, ping;
@@ -85,18 +87,17 @@ static void unlink_running(struct job *j)
 
 static void engine_down(struct zn_engine *e, const char *why)
 {
-    struct zn_err err = { 0 };
-
     if (!e->up)
         return;
     e->up = false;
     e->tries = 0;
     zn_warn("engine lost why=\"%s\"", why);
+    /* The owner is told from kick: it will cancel calls, and one of them is in our caller's hands.
+     * Calls under way see the end of their connection or their deadline by themselves. */
+    snprintf(e->loss, sizeof e->loss, "%s", why);
+    e->loss_untold = true;
     zn_timer_set(e->loop, &e->ping, PING_FIRST_MS);
     zn_timer_set(e->loop, &e->kick, 0);
-    /* Calls under way see the end of their connection or their deadline by themselves. */
-    zn_fail(&err, ZN_UNAVAILABLE, "%s", why);
-    e->state(e->state_arg, false, err.msg);
 }
 
 static void status_error(const struct job *j, const json_t *json, struct zn_err *err)
@@ -355,6 +356,10 @@ static void kick(void *arg)
     struct zn_engine *e = arg;
     struct job *j;
 
+    if (e->loss_untold) {
+        e->loss_untold = false;
+        e->state(e->state_arg, false, e->loss);
+    }
     while ((j = take_startable(e))) {
         if (e->up || j->raw_target) {
             job_start(j);
