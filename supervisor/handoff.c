@@ -1,0 +1,466 @@
+#include "supervisor/handoff.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/guard.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "supervisor/arbiter.h"
+
+#ifndef SIOCUNIXFILE
+#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0) /* linux/un.h, which clashes with sys/un.h */
+#endif
+
+enum {
+    DATAGRAM_MAX = 1024,
+    LOG_BACKLOG = 4096,      /* the kernel caps it at net.core.somaxconn */
+    COLLECTOR_GID = 975,
+    HELLO_MS = 5000,         /* from connect to the introduction */
+    TAKE_BACK_MS = 5000,     /* collectors of a running platform connect again every second */
+    EVICT_MS = 10 * 1000     /* silent for so long: makes room for a newcomer */
+};
+
+struct collector {
+    struct zn_handoff *h;
+    struct zn_watch watch;   /* fd -1: free */
+    struct zn_timer hello;   /* until it has introduced itself */
+    const char *name;        /* static; NULL before the introduction */
+    int slot;                /* in the arbiter; -1 before the introduction */
+    bool down;               /* its last word */
+};
+
+struct zn_handoff {
+    struct zn_loop *loop;
+    char log_path[108];
+    int log_fd;              /* fluent.sock; -1 while a collector is expected to bring it back */
+    bool embedded;
+    struct zn_watch door;    /* handoff.sock */
+    struct zn_timer settle, take_back;
+    struct zn_arbiter arbiter;
+    struct collector collectors[ZN_ARBITER_PEERS];
+    const char *accepts;     /* last reported owner, for the log */
+};
+
+static void settle(void *arg);
+
+static void hang_up(struct collector *c)
+{
+    struct zn_handoff *h = c->h;
+
+    zn_watch_del(&c->watch);
+    zn_auto_fd(&c->watch.fd);
+    zn_timer_clear(h->loop, &c->hello);
+    if (c->slot >= 0)
+        zn_arbiter_leave(&h->arbiter, c->slot);
+    if (c->name)
+        zn_info("log collector %s: connection closed", c->name);
+    c->slot = -1;
+    c->name = NULL;
+    c->down = false;
+    zn_timer_set(h->loop, &h->settle, 0);
+}
+
+/* One command, with a descriptor if fd >= 0. False: the collector was hung up on. */
+static bool command(struct collector *c, const char *cmd, int fd)
+{
+    char text[64];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec iov = { .iov_base = text };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    iov.iov_len = (size_t)snprintf(text, sizeof text, "{\"cmd\":\"%s\"}", cmd);
+    if (fd >= 0) {
+        m.msg_control = control.room;
+        m.msg_controllen = sizeof control.room;
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    }
+    if (sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        return true;
+    zn_warn("log collector %s: cannot send \"%s\": %s", c->name, cmd, strerror(errno));
+    hang_up(c);
+    return false;
+}
+
+static void send_commands(struct zn_handoff *h, const enum zn_command *due, enum zn_command which)
+{
+    for (int i = 0; i < ZN_ARBITER_PEERS; i++) {
+        struct collector *c = &h->collectors[i];
+
+        if (c->slot >= 0 && due[c->slot] == which)
+            command(c, which == ZN_CMD_ACCEPT ? "accept" : "hold", -1);
+    }
+}
+
+static void settle(void *arg)
+{
+    struct zn_handoff *h = arg;
+    enum zn_command due[ZN_ARBITER_PEERS];
+    int64_t now = zn_now_ms(), wait;
+    const char *owner;
+
+    zn_arbiter_settle(&h->arbiter, now, due);
+    send_commands(h, due, ZN_CMD_HOLD); /* first: never two on purpose */
+    send_commands(h, due, ZN_CMD_ACCEPT);
+    owner = zn_handoff_owner(h);
+    if (owner != h->accepts)
+        zn_info("log connections are accepted by %s", owner ? owner : "nobody: they wait");
+    h->accepts = owner;
+    wait = zn_arbiter_wait(&h->arbiter, now);
+    if (wait >= 0 && !h->settle.armed)
+        zn_timer_set(h->loop, &h->settle, wait);
+}
+
+/* True if fd is the listening socket that log_path leads to now. */
+static bool is_log_socket(const struct zn_handoff *h, int fd)
+{
+    struct stat by_fd, by_path;
+    int listening = 0;
+    socklen_t size = sizeof listening;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || !listening)
+        return false;
+    ZN_AUTO(zn_auto_fd) int file = ioctl(fd, SIOCUNIXFILE);
+    return file >= 0 && fstat(file, &by_fd) == 0 && stat(h->log_path, &by_path) == 0 &&
+           by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
+}
+
+/* fluent.sock is there: whoever came before it gets it now. */
+static void have_log_socket(struct zn_handoff *h, int fd, const struct collector *giver)
+{
+    h->log_fd = fd;
+    zn_timer_clear(h->loop, &h->take_back);
+    for (int i = 0; i < ZN_ARBITER_PEERS; i++)
+        if (h->collectors[i].slot >= 0 && &h->collectors[i] != giver)
+            command(&h->collectors[i], "fd", fd);
+}
+
+static int bind_log_socket(struct zn_handoff *h, struct zn_err *err)
+{
+    int fd = zn_listen_unix(h->log_path, SOCK_STREAM, 0666, err);
+
+    if (fd < 0)
+        return -1;
+    if (listen(fd, LOG_BACKLOG) < 0) {
+        zn_fail_errno(err, errno, "listening on %s", h->log_path);
+        close(fd);
+        return -1;
+    }
+    have_log_socket(h, fd, NULL);
+    return 0;
+}
+
+static void give_up_waiting(void *arg)
+{
+    struct zn_handoff *h = arg;
+    struct zn_err err = { 0 };
+
+    zn_warn("%s: some process holds it, but none brought it back in %d ms; binding it anew",
+            h->log_path, TAKE_BACK_MS);
+    if (bind_log_socket(h, &err) < 0) {
+        zn_error("%s; trying again", err.msg);
+        zn_timer_set(h->loop, &h->take_back, TAKE_BACK_MS);
+    }
+}
+
+/* A collector brought a descriptor along; fd is ours now. */
+static void brought(struct collector *c, int fd)
+{
+    struct zn_handoff *h = c->h;
+    bool current = is_log_socket(h, fd);
+
+    if (current && h->log_fd < 0) {
+        zn_info("log socket taken back from collector %s", c->name);
+        listen(fd, LOG_BACKLOG);
+        have_log_socket(h, fd, c);
+        return;
+    }
+    close(fd);
+    if (!current)
+        zn_warn("log collector %s brought a socket that nobody connects to", c->name);
+    if (!current && h->log_fd >= 0)
+        command(c, "fd", h->log_fd);
+}
+
+static void hello(struct collector *c, const json_t *doc, int fd)
+{
+    static const char *const names[] = { "fluentd", "embedded" };
+    struct zn_handoff *h = c->h;
+    const char *name = zn_json_str(doc, "name", "");
+    bool wanted = strcmp(name, names[h->embedded]) == 0;
+
+    for (int i = 0; i < 2; i++)
+        if (strcmp(name, names[i]) == 0)
+            c->name = names[i];
+    if (!c->name) {
+        zn_warn("log hand-over: unknown collector \"%.32s\"", name);
+        zn_auto_fd(&fd);
+        hang_up(c);
+        return;
+    }
+    c->slot = zn_arbiter_join(&h->arbiter, wanted, zn_now_ms());
+    zn_timer_clear(h->loop, &c->hello);
+    zn_info("log collector %s connected%s", c->name, fd >= 0 ? " with the log socket" : "");
+    if (fd >= 0)
+        brought(c, fd);
+    else if (h->log_fd >= 0)
+        command(c, "fd", h->log_fd);
+}
+
+static void state(struct collector *c, const json_t *doc)
+{
+    const char *word = zn_json_str(doc, "state", "");
+    bool ready = strcmp(word, "ready") == 0;
+
+    if (!ready && strcmp(word, "down") != 0) {
+        zn_warn("log collector %s: unknown state \"%.32s\"", c->name, word);
+        return;
+    }
+    if (!ready && !c->down)
+        zn_warn("log collector %s is down: %.200s", c->name, zn_json_str(doc, "why", "no reason"));
+    c->down = !ready;
+    zn_arbiter_heard(&c->h->arbiter, c->slot, ready, zn_now_ms());
+    zn_timer_set(c->h->loop, &c->h->settle, 0);
+}
+
+/* The first descriptor of a message, or -1; more than one are closed. */
+static int received_fd(struct msghdr *m)
+{
+    int ret = -1;
+
+    for (struct cmsghdr *cm = CMSG_FIRSTHDR(m); cm; cm = CMSG_NXTHDR(m, cm)) {
+        size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(cm) + i * sizeof fd, sizeof fd);
+            if (ret < 0)
+                ret = fd;
+            else
+                close(fd);
+        }
+    }
+    return ret;
+}
+
+static void on_datagram(struct collector *c, const char *text, size_t n, int fd)
+{
+    struct zn_err err = { 0 };
+    zn_auto_json doc = NULL;
+
+    if (zn_json_parse(text, n, &doc, &err) < 0 || !json_is_object(doc)) {
+        zn_warn("log hand-over: broken datagram: %s", err.msg[0] ? err.msg : "not an object");
+        zn_auto_fd(&fd);
+        hang_up(c);
+        return;
+    }
+    if (!c->name) {
+        hello(c, doc, fd);
+        return;
+    }
+    zn_auto_fd(&fd); /* only an introduction brings one */
+    state(c, doc);
+}
+
+static void on_collector(void *arg, uint32_t events)
+{
+    struct collector *c = arg;
+    char text[DATAGRAM_MAX];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(4 * sizeof(int))];
+    } control;
+    struct iovec iov = { .iov_base = text, .iov_len = sizeof text };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+                        .msg_controllen = sizeof control.room };
+    ssize_t n = recvmsg(c->watch.fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    int fd;
+
+    (void)events;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    fd = n >= 0 ? received_fd(&m) : -1;
+    if (n <= 0 || (m.msg_flags & MSG_TRUNC)) {
+        if (n > 0)
+            zn_warn("log hand-over: a datagram of more than %d bytes", DATAGRAM_MAX);
+        zn_auto_fd(&fd);
+        hang_up(c);
+        return;
+    }
+    on_datagram(c, text, (size_t)n, fd);
+}
+
+static void no_hello(void *arg)
+{
+    zn_warn("log hand-over: a connection did not introduce itself in %d ms", HELLO_MS);
+    hang_up(arg);
+}
+
+/* A free entry; if there is none, that of the collector that was silent for longest. */
+static struct collector *make_room(struct zn_handoff *h)
+{
+    struct collector *oldest = NULL;
+    int64_t at = zn_now_ms() - EVICT_MS;
+
+    for (int i = 0; i < ZN_ARBITER_PEERS; i++) {
+        struct collector *c = &h->collectors[i];
+
+        if (c->watch.fd < 0)
+            return c;
+        if (c->slot >= 0 && h->arbiter.peers[c->slot].heard_ms < at) {
+            at = h->arbiter.peers[c->slot].heard_ms;
+            oldest = c;
+        }
+    }
+    if (oldest)
+        hang_up(oldest);
+    return oldest;
+}
+
+static void on_door(void *arg, uint32_t events)
+{
+    struct zn_handoff *h = arg;
+    ZN_AUTO(zn_auto_fd) int fd = accept4(h->door.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct collector *c = fd >= 0 ? make_room(h) : NULL;
+    struct zn_err err = { 0 };
+
+    (void)events;
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            zn_warn("log hand-over: accept: %s", strerror(errno));
+        return;
+    }
+    if (!c) {
+        zn_warn("log hand-over: %d collectors are connected, one more is refused",
+                ZN_ARBITER_PEERS);
+        return;
+    }
+    c->watch = (struct zn_watch){ .fd = fd, .events = EPOLLIN, .fn = on_collector, .arg = c };
+    if (zn_watch_add(h->loop, &c->watch, &err) < 0) {
+        zn_warn("log hand-over: %s", err.msg);
+        c->watch.fd = -1;
+        return;
+    }
+    zn_timer_set(h->loop, &c->hello, HELLO_MS);
+    fd = -1;
+}
+
+/* True if some process is listening on the path. */
+static bool is_held(const char *path)
+{
+    ZN_AUTO(zn_auto_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+    if (fd < 0)
+        return false;
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
+    /* A full backlog (EAGAIN) has a listener too. A connection that is closed at once says nothing
+     * to a collector. */
+    return connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0 || errno == EAGAIN;
+}
+
+static int open_door(struct zn_handoff *h, const char *dir, struct zn_err *err)
+{
+    char path[108];
+
+    if (snprintf(path, sizeof path, "%s/handoff.sock", dir) >= (int)sizeof path)
+        return zn_fail(err, ZN_INVALID, "socket path longer than 107 bytes: %s", path);
+    h->door.fd = zn_listen_unix(path, SOCK_SEQPACKET, 0660, err);
+    if (h->door.fd < 0)
+        return -1;
+    if (chown(path, 0, COLLECTOR_GID) < 0)
+        return zn_fail_errno(err, errno, "giving %s to group %d", path, COLLECTOR_GID);
+    return zn_watch_add(h->loop, &h->door, err);
+}
+
+static int open_sockets(struct zn_handoff *h, const char *run_dir, struct zn_err *err)
+{
+    char dir[96];
+
+    if (snprintf(dir, sizeof dir, "%s/logs", run_dir) >= (int)sizeof dir)
+        return zn_fail(err, ZN_INVALID, "path longer than %zu bytes: %s/logs", sizeof dir - 1,
+                       run_dir);
+    snprintf(h->log_path, sizeof h->log_path, "%s/fluent.sock", dir);
+    if (zn_mkdirs(dir, 0755, err) < 0)
+        return -1;
+    if (is_held(h->log_path)) {
+        zn_info("%s is held by a collector; waiting for it to be brought back", h->log_path);
+        zn_timer_set(h->loop, &h->take_back, TAKE_BACK_MS);
+    } else if (bind_log_socket(h, err) < 0) {
+        return -1;
+    }
+    return open_door(h, dir, err);
+}
+
+int zn_handoff_start(struct zn_loop *loop, const char *run_dir, bool embedded,
+                     struct zn_handoff **ret, struct zn_err *err)
+{
+    struct zn_handoff *h = calloc(1, sizeof *h);
+
+    if (!h)
+        return zn_fail(err, ZN_INTERNAL, "log hand-over: out of memory");
+    h->loop = loop;
+    h->log_fd = -1;
+    h->embedded = embedded;
+    h->door = (struct zn_watch){ .fd = -1, .events = EPOLLIN, .fn = on_door, .arg = h };
+    h->settle = (struct zn_timer){ .fn = settle, .arg = h };
+    h->take_back = (struct zn_timer){ .fn = give_up_waiting, .arg = h };
+    for (int i = 0; i < ZN_ARBITER_PEERS; i++) {
+        struct collector *c = &h->collectors[i];
+
+        *c = (struct collector){ .h = h, .watch = { .fd = -1 }, .slot = -1,
+                                 .hello = { .fn = no_hello, .arg = c } };
+    }
+    zn_arbiter_init(&h->arbiter, zn_now_ms());
+    if (open_sockets(h, run_dir, err) < 0) {
+        zn_handoff_stop(h);
+        return -1;
+    }
+    *ret = h;
+    return 0;
+}
+
+void zn_handoff_stop(struct zn_handoff *h)
+{
+    if (!h)
+        return;
+    for (int i = 0; i < ZN_ARBITER_PEERS; i++) {
+        struct collector *c = &h->collectors[i];
+
+        zn_watch_del(&c->watch);
+        zn_timer_clear(h->loop, &c->hello);
+        zn_auto_fd(&c->watch.fd);
+    }
+    zn_timer_clear(h->loop, &h->settle);
+    zn_timer_clear(h->loop, &h->take_back);
+    zn_watch_del(&h->door);
+    zn_auto_fd(&h->door.fd);
+    zn_auto_fd(&h->log_fd);
+    free(h);
+}
+
+const char *zn_handoff_owner(const struct zn_handoff *h)
+{
+    for (int i = 0; h->arbiter.owner >= 0 && i < ZN_ARBITER_PEERS; i++)
+        if (h->collectors[i].slot == h->arbiter.owner)
+            return h->collectors[i].name;
+    return NULL;
+}
