@@ -1,5 +1,6 @@
 """The gRPC client against servers that other people wrote, and against one that answers badly on purpose."""
 import json
+import signal
 import socket
 import time
 import zlib
@@ -97,9 +98,26 @@ def test_refused_call_goes_out_again_once(rude):
     assert text(rude.call("/test.Rude/Refuse/1")) == "accepted"
 
 
-def test_answer_before_the_request_was_read_ends_the_call(rude):
-    r = rude.call("/test.Rude/Early", size=1_000_000)
-    assert (r["code"], r["message"]) == (EXHAUSTED, "too much") and r["ms"] < 2000
+def test_answer_before_the_request_was_read_ends_the_call(binary):
+    """A server that opens no more window and does not reset: without our own reset the stream stays open."""
+    def literal(name, value):
+        return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    head = b"\x88" + literal(b"content-type", b"application/grpc") + literal(b"grpc-status", b"8") + literal(
+        b"grpc-message", b"too%20much")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        probe = Probe(binary, f"127.0.0.1:{listener.getsockname()[1]}")
+        call = probe.submit("/x/Y", size=1_000_000)
+        peer = listener.accept()[0]
+        peer.sendall(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS; the client answers and sends what the window allows
+        got = 0
+        while got < 65535:
+            got += len(peer.recv(65536))
+        peer.sendall(len(head).to_bytes(3, "big") + b"\1\5\0\0\0\1" + head)  # HEADERS, the end of stream 1
+        r = probe.result(call)
+        assert (r["code"], r["message"]) == (EXHAUSTED, "too much") and r["ms"] < 2000, r
+        peer.close()
+        probe.close()
 
 
 # --- sizes ----------------------------------------------------------------------------------------------
@@ -134,21 +152,30 @@ def test_server_that_stops_reading_delays_nothing_but_itself(start):
 # --- deadlines and cancelling -----------------------------------------------------------------------------
 
 
-def test_deadline_resets_the_stream(start):
-    _, probe = start("grpc_peer.js")
-    r = probe.call("/test.Peer/Sleep", "60000", deadline=300)
+def counters(rude):
+    return json.loads(text(rude.call("/test.Rude/Seen")))
+
+
+def test_deadline_resets_the_stream(rude):
+    r = rude.call("/test.Rude/Never", deadline=300)
     assert r["code"] == DEADLINE and 300 <= r["ms"] < 1500, r
-    assert text(probe.call("/test.Peer/Echo", "still here")) == "still here"
+    assert counters(rude)["cancelled"] == 1
 
 
-def test_cancelled_call_ends_at_once(peer):
-    call = peer.submit("/test.Peer/Sleep", "60000", deadline=70000)
-    peer.call("/test.Peer/Echo", "x")
-    peer.cancel(call)
-    r = peer.result(call)
+def test_server_that_keeps_the_deadline_answers_it_itself(peer):
+    r = peer.call("/test.Peer/Sleep", "60000", deadline=300)
+    assert r["code"] == DEADLINE and r["message"] != "deadline exceeded", r
+
+
+def test_cancelled_call_ends_at_once(rude):
+    call = rude.submit("/test.Rude/Never", deadline=70000)
+    rude.call("/test.Rude/Ok")
+    rude.cancel(call)
+    r = rude.result(call)
     assert r["code"] == CANCELLED and r["ms"] < 2000
-    peer.cancel(call)
-    assert peer.call("/test.Peer/Echo", "x")["code"] == OK
+    assert counters(rude)["cancelled"] == 1
+    rude.cancel(call)  # over already: nothing happens
+    assert rude.call("/test.Rude/Ok")["code"] == OK
 
 
 def test_closing_ends_what_is_outstanding(start):
@@ -194,6 +221,20 @@ def test_server_killed_and_started_again_on_the_same_port(start):
         assert probe.call("/test.Peer/Echo", "d")["ms"] < 1000
     finally:
         again.kill()
+
+
+def test_frozen_server_is_noticed_by_ping(start):
+    server, probe = start("grpc_peer.js", "{}", 0, 300)
+    assert text(probe.call("/test.Peer/Sleep", "2500")) == "2500"  # silent, but it answers pings
+    held = probe.submit("/test.Peer/Sleep", "60000", deadline=70000)
+    probe.call("/test.Peer/Echo", "x")
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        r = probe.result(held)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    assert r["code"] == UNAVAILABLE and r["ms"] < 6000, r
+    assert probe.call("/test.Peer/Echo", "x")["code"] == OK
 
 
 def test_connection_age_loses_no_call(start):
@@ -252,4 +293,4 @@ def test_long_polls_and_short_calls_share_one_connection(start):
     assert all(text(peer.result(c)) == "2000" for c in polls)
     for call in [probe.submit("/test.Rude/Ok") for _ in range(24)]:
         assert probe.result(call)["code"] == OK
-    assert '"sessions":1,' in text(probe.call("/test.Rude/Seen"))
+    assert counters(probe)["sessions"] == 1

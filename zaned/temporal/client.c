@@ -12,7 +12,12 @@
 #include "zaned/temporal/pb.h"
 
 enum { TRIES = 10, REQUEST_ARENA = 8 << 20, REPLY_ARENA = 64 << 20 };
-enum { RUN_ID_SIZE = 40, REASON_MAX = 1000, TEXT_MAX = 255, INPUT_MAX = 2 << 20 /* the server's limit of one payload */ };
+enum {
+    RUN_ID_SIZE = 40,
+    REASON_MAX = 1000,
+    TEXT_MAX = 255,
+    INPUT_MAX = 2 << 20 /* the server's limit of one payload */
+};
 static const int64_t CALL_MS = 10000, TOTAL_MS = 10000, POLL_MS = 70000, NAMESPACE_MS = 20000;
 static const int64_t FIRST_MS = 100, MAX_MS = 5000, EXHAUSTED_MS = 1000, EXHAUSTED_MAX_MS = 10000;
 static const int64_t POLL_FIRST_MS = 200, POLL_MAX_MS = 10000, EMPTY_MS = 200;
@@ -27,8 +32,12 @@ int zt_client_open(const struct zt_client_config *cfg, struct zt_client **ret, s
 {
     struct zt_client *c = calloc(1, sizeof *c);
     char agent[128];
-    const char *headers[] = { "client-name", cfg->client_name, "client-version",
-                              cfg->client_version, "supported-server-versions", ">=1.0.0 <2.0.0",
+    const char *headers[] = { "client-name",
+                              cfg->client_name,
+                              "client-version",
+                              cfg->client_version,
+                              "supported-server-versions",
+                              ">=1.0.0 <2.0.0",
                               NULL };
 
     if (!c)
@@ -75,9 +84,10 @@ const char *zt_client_identity(struct zt_client *c)
 /* How an RPC is tried. */
 struct tries {
     int64_t call_ms, total_ms;
-    bool poll; /* a long poll: as often as the time allows, and the server may end it when it likes */
+    bool poll; /* a long poll: as often as time allows, and the server may end it at will */
 };
 
+/* Codes worth another try, as the official SDKs have it. */
 static bool retryable(const struct zt_grpc_reply *r, bool poll)
 {
     static const unsigned again = 1u << ZT_GRPC_UNKNOWN | 1u << ZT_GRPC_RESOURCE_EXHAUSTED |
@@ -145,8 +155,9 @@ static int rpc(struct zt_client *c, const char *path, const ProtobufCMessage *re
         int64_t left = end - zn_now_ms();
         void *m = NULL;
 
-        zt_grpc_call(c->grpc, path, bytes, n, left < 1 ? 1 : left < t.call_ms ? left : t.call_ms,
-                     &r);
+        if (left > t.call_ms)
+            left = t.call_ms;
+        zt_grpc_call(c->grpc, path, bytes, n, left > 0 ? left : 1, &r);
         enum zt_grpc_code code = r.code;
         bool again = retryable(&r, t.poll) && (t.poll || i + 1 < TRIES);
         bool good = code == ZT_GRPC_OK && (!ret || (m = zt_pb_unpack(type, a, r.body, r.len)));
@@ -211,9 +222,8 @@ int zt_client_ping(struct zt_client *c, int64_t deadline_ms, struct zn_err *err)
     size_t n = zt__get_system_info_request__get_packed_size(&req);
 
     zt_grpc_call(c->grpc, ZT_RPC("GetSystemInfo"), "", n, deadline_ms, &r);
-    int ret = r.code == ZT_GRPC_OK
-                  ? 0
-                  : zn_fail(err, code_of(r.code), "workflow server: %s", r.message);
+    int ret =
+        r.code == ZT_GRPC_OK ? 0 : zn_fail(err, code_of(r.code), "workflow server: %s", r.message);
     zt_grpc_reply_done(&r);
     return ret;
 }
@@ -343,8 +353,8 @@ int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, st
     req.identity = c->identity;
     req.request_id = request;
     req.reason = zt_text(&a, reason);
-    if (short_rpc(c, ZT_RPC("RequestCancelWorkflowExecution"), &req.base, NULL, &a, NULL, &e) == 0 ||
-        e.code == ZN_CONFLICT) /* requested before: fine */
+    int r = short_rpc(c, ZT_RPC("RequestCancelWorkflowExecution"), &req.base, NULL, &a, NULL, &e);
+    if (r == 0 || e.code == ZN_CONFLICT) /* requested before: fine */
         return 0;
     *err = e;
     return -1;
@@ -378,7 +388,8 @@ int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret,
     req.namespace_ = c->namespace_;
     req.execution = zt_execution(&a, id, "");
     if (short_rpc(c, ZT_RPC("DescribeWorkflowExecution"), &req.base,
-                  &zt__describe_workflow_execution_response__descriptor, &a, (void **)&resp, err) < 0)
+                  &zt__describe_workflow_execution_response__descriptor, &a, (void **)&resp,
+                  err) < 0)
         return -1;
     if (!resp->workflow_execution_info)
         return zn_fail(err, ZN_INTERNAL, "workflow server: description without a status");

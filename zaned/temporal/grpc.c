@@ -1,5 +1,5 @@
-/* Calls and the loop of the I/O thread. A connection that got GOAWAY drains beside the next one; a new
- * one takes calls once the peer's SETTINGS came. What one connection does is in grpc_conn.c. */
+/* Calls and the loop of the I/O thread. A connection that got GOAWAY drains beside the next one; a
+ * new one takes calls once the peer's SETTINGS came. What one connection does is in grpc_conn.c. */
 #include "zaned/temporal/grpc.h"
 
 #include <errno.h>
@@ -20,8 +20,8 @@
 static const size_t REPLY_MAX = 64u << 20;
 static const int64_t PING_IDLE_MS = 30000, PING_WAIT_MS = 15000;
 static const int64_t BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000;
-static const int64_t HELLO_MS = 5000;  /* until the peer's SETTINGS must be there */
-static const int64_t STEADY_MS = 5000; /* a connection lost sooner, without an answer, counts as a failure */
+static const int64_t HELLO_MS = 5000; /* until the peer's SETTINGS must be there */
+static const int64_t STEADY_MS = 5000; /* one lost sooner, without an answer, counts as a failure */
 static const int64_t GRACE_MIN_MS = 250, GRACE_MAX_MS = 5000;
 
 static void wake(struct zt_grpc *g)
@@ -32,7 +32,7 @@ static void wake(struct zt_grpc *g)
         zn_warn("grpc: wake: %s", strerror(errno));
 }
 
-/* --- calls -------------------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------------- */
 
 static void call_free(struct zt_call *c)
 {
@@ -86,7 +86,8 @@ void zt_call_over(struct zt_grpc *g, struct zt_call *c, uint32_t h2_error)
     uint64_t serial = c->conn->serial;
 
     c->conn = NULL;
-    if (h2_error == NGHTTP2_REFUSED_STREAM && c->answer.grpc_status < 0 && c->refused_by != serial) {
+    if (h2_error == NGHTTP2_REFUSED_STREAM && c->answer.grpc_status < 0 &&
+        c->refused_by != serial) {
         c->refused_by = serial; /* once for each connection */
         wait_again(g, c);
         return;
@@ -164,7 +165,7 @@ static void send_waiting(struct zt_grpc *g)
             zt_conn_send(g->current, c);
 }
 
-/* --- connections -------------------------------------------------------------------------------- */
+/* --- connections ----------------------------------------------------------------------------- */
 
 static void retry_later(struct zt_grpc *g, const char *why)
 {
@@ -259,9 +260,9 @@ static void tend(struct zt_grpc *g, int slot, int64_t now)
         k->dead = true;
     if (k->useful && k == g->current)
         g->failures = 0;
-    if (k->pinged_ms && now - k->pinged_ms > PING_WAIT_MS && now - k->heard_ms > PING_WAIT_MS)
+    if (k->pinged_ms && now - k->pinged_ms > g->ping_wait_ms && now - k->heard_ms > g->ping_wait_ms)
         k->dead = true;
-    if (!k->dead && !k->pinged_ms && now - k->heard_ms > PING_IDLE_MS)
+    if (!k->dead && !k->pinged_ms && now - k->heard_ms > g->ping_idle_ms)
         zt_conn_ping(k, now);
     if (k->dead || k->goaway)
         retire(g, k, now);
@@ -269,7 +270,7 @@ static void tend(struct zt_grpc *g, int slot, int64_t now)
         drop_conn(g, slot);
 }
 
-/* --- the loop ----------------------------------------------------------------------------------- */
+/* --- the loop -------------------------------------------------------------------------------- */
 
 static int next_timeout(const struct zt_grpc *g, int64_t now)
 {
@@ -352,7 +353,7 @@ static void *io_main(void *arg)
     return NULL;
 }
 
-/* --- public ------------------------------------------------------------------------------------- */
+/* --- public ---------------------------------------------------------------------------------- */
 
 static int parse_target(struct zt_grpc *g, const char *target, struct zn_err *err)
 {
@@ -408,6 +409,8 @@ int zt_grpc_open(const struct zt_grpc_config *cfg, struct zt_grpc **ret, struct 
     pthread_mutex_init(&g->lock, NULL);
     g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g->max_reply = cfg->max_reply ? cfg->max_reply : REPLY_MAX;
+    g->ping_idle_ms = cfg->ping_idle_ms ? cfg->ping_idle_ms : PING_IDLE_MS;
+    g->ping_wait_ms = cfg->ping_wait_ms ? cfg->ping_wait_ms : PING_WAIT_MS;
     if (parse_target(g, cfg->target, err) < 0 || copy_texts(g, cfg, err) < 0) {
         grpc_free(g);
         return -1;
@@ -525,7 +528,8 @@ static void wait_done(void *arg, const struct zt_grpc_reply *r)
 void zt_grpc_call(struct zt_grpc *g, const char *path, const void *body, size_t len,
                   int64_t deadline_ms, struct zt_grpc_reply *reply)
 {
-    struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER,
+    struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .cond = PTHREAD_COND_INITIALIZER,
                         .reply = reply };
 
     zt_grpc_submit(g, path, body, len, deadline_ms, wait_done, &w);

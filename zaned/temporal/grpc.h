@@ -23,8 +23,11 @@ struct zt_grpc;
 struct zt_grpc_config {
     const char *target;     /* "host:port"; copied */
     const char *user_agent; /* copied */
-    const char *const *headers; /* name, value, …, NULL: sent with every call; copied; at most 16 */
+    const char *const *headers; /* name, value, …, NULL: sent with every call; at most 16; copied */
     size_t max_reply;       /* most bytes of one answer; 0 = 64 MiB */
+    /* A connection silent for ping_idle_ms (0 = 30 s; a frontend tolerates one ping in 10 s) is
+     * pinged and is lost if nothing comes within ping_wait_ms (0 = 15 s). */
+    int64_t ping_idle_ms, ping_wait_ms;
 };
 
 struct zt_grpc_reply {
@@ -45,13 +48,14 @@ void zt_grpc_close(struct zt_grpc *g);
  * during the call only. */
 typedef void (*zt_grpc_done)(void *arg, const struct zt_grpc_reply *reply);
 /* path "/package.Service/Method"; body copied. Returns the call's id (never 0). A call that cannot
- * be sent because there is no connection waits for one until its deadline (then UNAVAILABLE). A call
+ * be sent because there is no connection waits for one until its deadline (then UNAVAILABLE). One
  * that the server surely has not processed goes out again by itself, once for each connection. The
  * server is told the deadline and gets a tenth of it more (250 ms to 5 s) to answer it itself; then
  * the stream is reset and the call ends with DEADLINE_EXCEEDED. */
 uint64_t zt_grpc_submit(struct zt_grpc *g, const char *path, const void *body, size_t len,
                         int64_t deadline_ms, zt_grpc_done done, void *arg);
-void zt_grpc_cancel(struct zt_grpc *g, uint64_t id); /* ends it with CANCELLED; unknown ids are fine */
+/* Ends it with CANCELLED; unknown ids are fine. */
+void zt_grpc_cancel(struct zt_grpc *g, uint64_t id);
 
 /* Blocking form. reply: zeroed by the caller, released with zt_grpc_reply_done in every case. */
 void zt_grpc_call(struct zt_grpc *g, const char *path, const void *body, size_t len,

@@ -142,8 +142,9 @@ enum zt_grpc_code zt_answer_code(struct zt_answer *a, uint32_t h2_error)
 {
     if (a->frame_error == -EMSGSIZE) {
         /* The words by which gRPC's peers know that trying again is of no use. */
-        snprintf(a->message, sizeof a->message, "grpc: received message larger than max (%zu > %zu)",
-                 a->frame.want, a->frame.body.max);
+        snprintf(a->message, sizeof a->message,
+                 "grpc: received message larger than max (%zu > %zu)", a->frame.want,
+                 a->frame.body.max);
         return ZT_GRPC_RESOURCE_EXHAUSTED;
     }
     if (a->frame_error == -ENOMEM)

@@ -21,13 +21,13 @@ struct zt_answer {
 };
 
 void zt_answer_init(struct zt_answer *a, size_t max_reply);
-/* A field of any header block: gRPC puts its status into the first one (an answer without a body) or
- * into the trailers. */
+/* A field of any header block: gRPC puts its status into the first one (an answer without a body)
+ * or into the trailers. */
 void zt_answer_header(struct zt_answer *a, struct zn_str name, struct zn_str value);
 /* False: the rest of the stream is of no use, reset it. */
 bool zt_answer_data(struct zt_answer *a, const uint8_t *p, size_t n);
-/* The stream is over with this HTTP/2 error code (0 = ended by the peer): the verdict; a->message then
- * holds the server's words or ours. */
+/* The stream is over with this HTTP/2 error code (0 = ended by the peer): the verdict; a->message
+ * then holds the server's words or ours. */
 enum zt_grpc_code zt_answer_code(struct zt_answer *a, uint32_t h2_error);
 void zt_answer_done(struct zt_answer *a); /* it may be initialised again */
 

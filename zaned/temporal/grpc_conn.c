@@ -189,7 +189,9 @@ void zt_conn_send(struct zt_conn *k, struct zt_call *c)
 
     /* At most 8 digits are allowed: 99,999,999 ms are 27 hours. */
     snprintf(timeout, sizeof timeout, "%lldm",
-             (long long)(left < 1 ? 1 : left > 99999999 ? 99999999 : left));
+             (long long)(left < 1          ? 1
+                         : left > 99999999 ? 99999999
+                                           : left));
     nv[n++] = pair(":method", "POST");
     nv[n++] = pair(":scheme", "http");
     nv[n++] = pair(":authority", g->authority);

@@ -22,7 +22,8 @@ struct zt_call {
     char *path;
     uint8_t *req; /* prefix and message */
     size_t len, sent;
-    int64_t deadline, grace; /* grace: how long the server's own answer to the deadline is waited for */
+    int64_t deadline,
+        grace; /* grace: how long the server's own answer to the deadline is waited for */
     zt_grpc_done done;
     void *arg;
     struct zt_conn *conn; /* NULL = waits for a connection */
@@ -50,6 +51,7 @@ struct zt_grpc {
     char host[256], port[8], authority[272];
     char *user_agent, *headers[ZT_HEADERS_MAX];
     size_t nheaders, max_reply;
+    int64_t ping_idle_ms, ping_wait_ms;
     pthread_t thread;
     int wake;
     atomic_bool stop;

@@ -34,8 +34,8 @@ static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
     return false;
 }
 
-/* protobuf-c recurses as deep as the input says (a failure has a cause, which is a failure …), so the
- * nesting is measured first. Malformed input is left to the decoder, which refuses it. */
+/* protobuf-c recurses as deep as the input says (a failure has a cause, which is a failure …), so
+ * the nesting is measured first. Malformed input is left to the decoder, which refuses it. */
 static bool shallow(const ProtobufCMessageDescriptor *d, const uint8_t *p, size_t n, int depth)
 {
     const uint8_t *end = p + n;

@@ -13,7 +13,8 @@
 
 /* Decodes into the arena (never freed singly); NULL on malformed input, over the
  * arena's limit, or nested deeper than 64. */
-void *zt_pb_unpack(const ProtobufCMessageDescriptor *d, struct zn_arena *a, const void *p, size_t n);
+void *zt_pb_unpack(const ProtobufCMessageDescriptor *d, struct zn_arena *a, const void *p,
+                   size_t n);
 /* Encodes into the arena; NULL if it is over the limit. *n: its length. */
 void *zt_pb_pack(struct zn_arena *a, const ProtobufCMessage *m, size_t *n);
 

@@ -1,5 +1,6 @@
-/* Lines "name: value" are header fields, an empty line ends them, the rest is data. The verdict is always
- * one of gRPC's codes, its message valid UTF-8 on one line, and OK means that a message is there. */
+/* Lines "name: value" are header fields, an empty line ends them, the rest is data. The verdict is
+ * always one of gRPC's codes, its message valid UTF-8 on one line, and OK means that a message is
+ * there. */
 #include "zaned/temporal/grpc_answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

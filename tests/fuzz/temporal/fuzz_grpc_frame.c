@@ -1,5 +1,5 @@
-/* The first byte chooses the split width, the second the largest message; the rest is the stream. How it
- * is cut may change nothing, and what is kept can never exceed the limit or the input. */
+/* The first byte chooses the split width, the second the largest message; the rest is the stream.
+ * How it is cut may change nothing, and what is kept can never exceed the limit or the input. */
 #include "zaned/temporal/grpc_frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (whole.have != cut.have || whole.body.len != cut.body.len ||
             zt_frame_whole(&whole) != zt_frame_whole(&cut))
             __builtin_trap();
-        if (zt_frame_whole(&whole) != (size >= ZT_FRAME_PREFIX && size == ZT_FRAME_PREFIX + whole.want))
+        if (zt_frame_whole(&whole) !=
+            (size >= ZT_FRAME_PREFIX && size == ZT_FRAME_PREFIX + whole.want))
             __builtin_trap();
     }
     zn_buf_done(&whole.body);

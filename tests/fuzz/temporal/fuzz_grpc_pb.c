@@ -1,5 +1,5 @@
-/* The first byte chooses the message type; the rest is decoded as one. What is accepted can be packed and
- * decoded again, and stays within the arena's limit. */
+/* The first byte chooses the message type; the rest is decoded as one. What is accepted can be
+ * packed and decoded again, and stays within the arena's limit. */
 #include "zaned/temporal/pb.h"
 
 #include "base/json.h"

@@ -1,8 +1,10 @@
-/* Drives zt_grpc and zt_client for the integration tests: `grpc_probe HOST:PORT [MAX_REPLY]`. One JSON
- * command a line on stdin, one JSON line on stdout for each end of a call, in the order they end:
+/* Drives zt_grpc and zt_client for the integration tests: `grpc_probe HOST:PORT [MAX_REPLY
+ * [PING_MS]]`. One JSON command a line on stdin, one JSON line on stdout for each end of a call, in
+ * the order they end:
  *   {"op":"submit","id":N,"path":P,"body":TEXT or "size":N,"deadline":MS}
  *   {"op":"cancel","id":N}               the call of that submit
- *   {"op":"repeat","id":N,"n":COUNT,"path":P,"body":TEXT,"deadline":MS}   blocking calls, one by one
+ *   {"op":"repeat","id":N,"n":COUNT,"path":P,"body":TEXT,"deadline":MS}   blocking calls, one by
+ * one
  *   {"op":"client","id":N,"call":NAME,…} one blocking call of zt_client
  * The end of stdin closes the client; then the line {"closed":true}. */
 #include <inttypes.h>
@@ -17,7 +19,7 @@
 #include "zaned/temporal/client.h"
 #include "zaned/temporal/grpc.h"
 
-enum { IDS_MAX = 4096, BODY_SHOWN = 64 };
+enum { IDS_MAX = 4096, BODY_SHOWN = 256 };
 
 struct pending {
     int64_t id, start_ms;
@@ -48,9 +50,10 @@ static json_t *reply_json(int64_t id, int64_t start_ms, const struct zt_grpc_rep
 
     zn_hex(r->body ? r->body : (const uint8_t *)"", n, shown);
     zn_hex(r->details ? r->details : (const uint8_t *)"", nd, details);
-    return json_pack("{s:I,s:i,s:s,s:I,s:I,s:s,s:s,s:I}", "id", (json_int_t)id, "code", (int)r->code,
-                     "message", r->message, "len", (json_int_t)r->len, "sum", (json_int_t)sum, "body",
-                     shown, "details", details, "ms", (json_int_t)(zn_now_ms() - start_ms));
+    return json_pack("{s:I,s:i,s:s,s:I,s:I,s:s,s:s,s:I}", "id", (json_int_t)id, "code",
+                     (int)r->code, "message", r->message, "len", (json_int_t)r->len, "sum",
+                     (json_int_t)sum, "body", shown, "details", details, "ms",
+                     (json_int_t)(zn_now_ms() - start_ms));
 }
 
 static void done(void *arg, const struct zt_grpc_reply *r)
@@ -119,8 +122,10 @@ static void client_call(const json_t *cmd, int64_t id)
     } else if (strcmp(call, "ensure_namespace") == 0) {
         r = zt_client_ensure_namespace(client, 86400, &err);
     } else if (strcmp(call, "start") == 0) {
-        struct zt_start_opts o = { .id = wf, .type = zn_json_str(cmd, "type", "probe"),
-                                   .queue = "probe", .input = json_object_get(cmd, "input"),
+        struct zt_start_opts o = { .id = wf,
+                                   .type = zn_json_str(cmd, "type", "probe"),
+                                   .queue = "probe",
+                                   .input = json_object_get(cmd, "input"),
                                    .request_id = zn_json_str(cmd, "request_id", NULL),
                                    .execution_timeout_ms = zn_json_int(cmd, "timeout", 0),
                                    .reuse = (enum zt_reuse)zn_json_int(cmd, "reuse", 0) };
@@ -138,7 +143,8 @@ static void client_call(const json_t *cmd, int64_t id)
     }
     say(json_pack("{s:I,s:b,s:s,s:s,s:s,s:i,s:o,s:I}", "id", (json_int_t)id, "ok", r == 0, "code",
                   zn_code_name(err.code), "message", err.msg, "run", run, "status", (int)status,
-                  "result", result ? result : json_null(), "ms", (json_int_t)(zn_now_ms() - start)));
+                  "result", result ? result : json_null(), "ms",
+                  (json_int_t)(zn_now_ms() - start)));
 }
 
 static void obey(const json_t *cmd)
@@ -158,15 +164,22 @@ static void obey(const json_t *cmd)
         say(json_pack("{s:s}", "unknown", op));
 }
 
-static int open_for(const char *target, const char *max_reply, struct zn_err *err)
+static long long number(const char *s)
 {
-    static const char *const headers[] = { "client-name", "probe", "client-version", "1.2.3", NULL };
-    struct zt_client_config cfg = { target, "probe", "probe@test", "probe", "1.2.3" };
-    struct zt_grpc_config g = { .target = target, .user_agent = "probe/1", .headers = headers };
-    long long max;
+    long long n = 0;
 
-    if (max_reply && zn_parse_i64(max_reply, 1, INT64_MAX, &max))
-        g.max_reply = (size_t)max;
+    return s && zn_parse_i64(s, 0, INT32_MAX, &n) ? n : 0;
+}
+
+static int open_for(char **argv, int argc, struct zn_err *err)
+{
+    static const char *const headers[] = { "client-name", "probe", "client-version", "1.2.3",
+                                           NULL };
+    struct zt_client_config cfg = { argv[1], "probe", "probe@test", "probe", "1.2.3" };
+    struct zt_grpc_config g = { .target = argv[1], .user_agent = "probe/1", .headers = headers };
+
+    g.max_reply = (size_t)number(argc > 2 ? argv[2] : NULL);
+    g.ping_idle_ms = g.ping_wait_ms = number(argc > 3 ? argv[3] : NULL);
     if (zt_grpc_open(&g, &grpc, err) < 0)
         return -1;
     return zt_client_open(&cfg, &client, err);
@@ -179,8 +192,8 @@ int main(int argc, char **argv)
     size_t cap = 0;
 
     zn_log_setup("probe", ZN_LOG_DEBUG);
-    if (argc < 2 || open_for(argv[1], argc > 2 ? argv[2] : NULL, &err) < 0) {
-        fprintf(stderr, "usage: grpc_probe HOST:PORT [MAX_REPLY] (%s)\n", err.msg);
+    if (argc < 2 || open_for(argv, argc, &err) < 0) {
+        fprintf(stderr, "usage: grpc_probe HOST:PORT [MAX_REPLY [PING_MS]] (%s)\n", err.msg);
         return 2;
     }
     while (getline(&line, &cap, stdin) > 0) {

@@ -5,7 +5,7 @@
 //   Http/N       an HTTP status, HTML body   Html         200 and HTML
 //   Eof          closes the connection       Flag         the compressed flag is set
 //   Long         bytes after the message     Short        OK with half a message
-//   Early        refuses before it has read the request
+//   Never        no answer at all
 //   Refuse/N     RST_STREAM(REFUSED_STREAM) for the first N requests, then a good answer
 //   Goaway       a GOAWAY that says this stream was never processed, then closes; good the next time
 //   Stall        the first one stops the whole server for 2 s; a good answer once the request is read
@@ -13,7 +13,7 @@
 'use strict';
 const http2 = require('node:http2');
 
-const seen = { sessions: 0, requests: 0, bytes: 0, closed: 0, refused: 0, went: 0 };
+const seen = { sessions: 0, cancelled: 0, refused: 0, went: 0 };
 const HEAD = { ':status': 200, 'content-type': 'application/grpc' };
 
 function frame(body, flag = 0) {
@@ -55,7 +55,7 @@ const rude = {
     if (seen.refused++ < Number(arg)) s.close(http2.constants.NGHTTP2_REFUSED_STREAM);
     else answer(s, frame('accepted'));
   },
-  Early: (s) => { s.respond({ ...HEAD, 'grpc-status': '8', 'grpc-message': 'too%20much' }, { endStream: true }); },
+  Never: () => {},
   Goaway: (s) => {
     if (seen.went++) { answer(s, frame('moved')); return; }
     s.session.goaway(0, s.id - 2); // this stream comes after the last one that counts
@@ -78,12 +78,10 @@ server.on('sessionError', () => {});
 server.on('stream', (stream, headers) => {
   const [, , name, arg] = headers[':path'].split('/');
   stream.on('error', () => {});
-  stream.on('close', () => seen.closed++);
-  seen.requests += name !== 'Seen';
-  if (name !== 'Early') stream.on('data', (d) => { seen.bytes += d.length; });
+  stream.on('close', () => { seen.cancelled += stream.rstCode === http2.constants.NGHTTP2_CANCEL; });
+  stream.resume();
   if (name === 'Stall') stall();
-  if (name === 'Early') rude[name](stream, arg);
-  else stream.on('end', () => rude[name](stream, arg));
+  stream.on('end', () => rude[name](stream, arg));
 });
 server.listen(Number(process.argv[2] || 0), '127.0.0.1', () => console.log(`port ${server.address().port}`));
 process.stdin.resume();

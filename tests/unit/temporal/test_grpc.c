@@ -1,5 +1,5 @@
-/* Parts of the gRPC client that need no peer: framing, the verdict on an answer, the codec, bounds. How it
- * behaves on the wire is in tests/integration/test_grpc.py. */
+/* Parts of the gRPC client that need no peer: framing, the verdict on an answer, the codec, bounds.
+ * How it behaves on the wire is in tests/integration/test_grpc.py. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "zaned/temporal/grpc_answer.h"
 #include "zaned/temporal/pb.h"
 
-/* --- frames ------------------------------------------------------------------------------------- */
+/* --- frames ---------------------------------------------------------------------------------- */
 
 struct frame_case {
     char bytes[16];
@@ -49,7 +49,8 @@ ParameterizedTest(struct frame_case *c, frame, verdict)
         int r = 0;
 
         for (size_t at = 0; at < c->n && r == 0; at += step)
-            r = zt_frame_feed(&f, (const uint8_t *)c->bytes + at, c->n - at < step ? c->n - at : step);
+            r = zt_frame_feed(&f, (const uint8_t *)c->bytes + at,
+                              c->n - at < step ? c->n - at : step);
         cr_expect_eq(r, c->ret, "step %zu: %d", step, r);
         if (r == 0)
             cr_expect_eq(zt_frame_whole(&f), c->whole, "step %zu", step);
@@ -57,7 +58,7 @@ ParameterizedTest(struct frame_case *c, frame, verdict)
     }
 }
 
-/* --- answers ------------------------------------------------------------------------------------ */
+/* --- answers --------------------------------------------------------------------------------- */
 
 struct answer_case {
     char head[160]; /* "name: value\n" … */
@@ -74,11 +75,13 @@ ParameterizedTestParameters(answer, verdict)
 {
     static struct answer_case cases[] = {
         { GRPC "grpc-status: 0\n", "\0\0\0\0\2hi", 7, 0, ZT_GRPC_OK, "" },
-        { GRPC "grpc-status: 0\n", "", 0, 0, ZT_GRPC_INTERNAL, "status OK without a whole message" },
+        { GRPC "grpc-status: 0\n", "", 0, 0, ZT_GRPC_INTERNAL,
+          "status OK without a whole message" },
         { GRPC, "\0\0\0\0\2hi", 7, 0, ZT_GRPC_UNAVAILABLE, "the stream ended without a status" },
         { GRPC "grpc-status: 5\ngrpc-message: a%20b%25\n", "", 0, 0, ZT_GRPC_NOT_FOUND, "a b%" },
         { GRPC "grpc-status: 5\ngrpc-message: 50%\n", "", 0, 0, ZT_GRPC_NOT_FOUND, "50%" },
-        { GRPC "grpc-status: 5\ngrpc-message: %C3%A9%0A%00x\n", "", 0, 0, ZT_GRPC_NOT_FOUND, "é  x" },
+        { GRPC "grpc-status: 5\ngrpc-message: %C3%A9%0A%00x\n", "", 0, 0, ZT_GRPC_NOT_FOUND,
+          "é  x" },
         { GRPC "grpc-status: 5\ngrpc-message: a%FFb\n", "", 0, 0, ZT_GRPC_NOT_FOUND, "a?b" },
         { GRPC "grpc-status: 17\n", "", 0, 0, ZT_GRPC_UNKNOWN, "" },
         { GRPC "grpc-status: x\n", "", 0, 0, ZT_GRPC_UNKNOWN, "" },
@@ -88,12 +91,14 @@ ParameterizedTestParameters(answer, verdict)
         { GRPC, "", 0, NGHTTP2_REFUSED_STREAM, ZT_GRPC_UNAVAILABLE, "REFUSED_STREAM" },
         { GRPC, "", 0, NGHTTP2_ENHANCE_YOUR_CALM, ZT_GRPC_RESOURCE_EXHAUSTED, "ENHANCE_YOUR_CALM" },
         { GRPC, "", 0, NGHTTP2_PROTOCOL_ERROR, ZT_GRPC_INTERNAL, "PROTOCOL_ERROR" },
-        { ":status: 401\n", "", 0, 0, ZT_GRPC_UNAUTHENTICATED, "HTTP status 401 instead of a gRPC answer" },
+        { ":status: 401\n", "", 0, 0, ZT_GRPC_UNAUTHENTICATED,
+          "HTTP status 401 instead of a gRPC answer" },
         { ":status: 502\ncontent-type: text/html\n", "<h1>", 4, 0, ZT_GRPC_UNAVAILABLE,
           "HTTP status 502 instead of a gRPC answer" },
         { ":status: 200\ncontent-type: text/html\n", "<h1>", 4, 0, ZT_GRPC_UNKNOWN,
           "the answer is not gRPC" },
-        { GRPC "grpc-status: 0\n", "\1\0\0\0\2hi", 7, 0, ZT_GRPC_INTERNAL, "malformed gRPC message" },
+        { GRPC "grpc-status: 0\n", "\1\0\0\0\2hi", 7, 0, ZT_GRPC_INTERNAL,
+          "malformed gRPC message" },
         { GRPC "grpc-status: 0\n", "\0\0\0\1\0", 5, 0, ZT_GRPC_RESOURCE_EXHAUSTED,
           "grpc: received message larger than max (256 > 100)" },
     };
@@ -139,13 +144,13 @@ Test(answer, details_are_decoded_without_padding_and_dropped_if_broken)
     zt_answer_done(&a);
 }
 
-/* --- codec -------------------------------------------------------------------------------------- */
+/* --- codec ----------------------------------------------------------------------------------- */
 
 /* Both made with the official package: a StartWorkflowExecutionRequest and a history page. */
-static const char start_hex[] = 
+static const char start_hex[] =
     "0a026e731203772d311a030a017422050a017110012a230a210a160a08656e636f64696e67120a6a"
     "736f6e2f706c61696e12077b2261223a317d3a0808011080cab5ee014a026d655201725802b00101";
-static const char page_hex[] = 
+static const char page_hex[] =
     "0a420a400809120b0880e2cfaa0610c096b1021802284d3a2b0a270a250a160a08656e636f64696e"
     "67120a6a736f6e2f706c61696e120b7b226f6b223a747275657d10081a03746f6b";
 
@@ -219,8 +224,8 @@ Test(codec, nesting_is_bounded)
             f[i].cause = i ? &f[i - 1] : NULL;
         }
         void *bytes = zt_pb_pack(&a, &f[depth].base, &n);
-        cr_expect_eq(zt_pb_unpack(&zt__failure__descriptor, &a, bytes, n) != NULL, depth <= 64, "%d",
-                     depth);
+        cr_expect_eq(zt_pb_unpack(&zt__failure__descriptor, &a, bytes, n) != NULL, depth <= 64,
+                     "%d", depth);
     }
 }
 
@@ -230,12 +235,14 @@ Test(codec, message_over_the_arenas_limit_is_refused)
     uint8_t bytes[sizeof page_hex];
     size_t n = unhex(page_hex, bytes);
 
-    cr_expect_null(zt_pb_unpack(&zt__get_workflow_execution_history_response__descriptor, &a, bytes, n));
+    cr_expect_null(
+        zt_pb_unpack(&zt__get_workflow_execution_history_response__descriptor, &a, bytes, n));
 }
 
 Test(codec, payloads_both_ways)
 {
-    static const char *const values[] = { "null", "{\"a\":[1,\"\xc3\xa9\",null,true]}", "\"\"", "-7", "[]" };
+    static const char *const values[] = { "null", "{\"a\":[1,\"\xc3\xa9\",null,true]}", "\"\"",
+                                          "-7", "[]" };
     zn_auto_arena struct zn_arena a = { .limit = 1 << 20 };
 
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -268,7 +275,7 @@ Test(codec, foreign_payloads)
     cr_expect_null(broken);
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening --------------------------------------------------------------------------------- */
 
 struct target_case {
     char target[40];
@@ -278,10 +285,17 @@ struct target_case {
 ParameterizedTestParameters(open, target)
 {
     static struct target_case cases[] = {
-        { "localhost:7233", true }, { "127.0.0.1:1", true },  { "[::1]:65535", true },
-        { "localhost", false },     { ":7233", false },       { "localhost:", false },
-        { "localhost:0", false },   { "localhost:65536", false }, { "localhost:72x", false },
-        { "[]:7233", false },       { "", false },
+        { "localhost:7233", true },
+        { "127.0.0.1:1", true },
+        { "[::1]:65535", true },
+        { "localhost", false },
+        { ":7233", false },
+        { "localhost:", false },
+        { "localhost:0", false },
+        { "localhost:65536", false },
+        { "localhost:72x", false },
+        { "[]:7233", false },
+        { "", false },
     };
     return cr_make_param_array(struct target_case, cases, sizeof cases / sizeof *cases);
 }
