@@ -41,7 +41,7 @@ class Probe:
 
     def serve(self, *how):
         worker = subprocess.Popen([self.binary, self.target, "serve", *how], stdin=subprocess.PIPE,
-                                  stderr=subprocess.PIPE)
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.workers.append(worker)
         return worker
 
@@ -138,6 +138,20 @@ def test_server_killed_in_the_middle(probe, server):
     server.kill()
     server.start()
     assert probe.run("wait", "chain-server") == "completed 10\n"
+    stop(worker)
+
+
+def test_end_of_an_activity_is_reported_once_the_server_is_back(probe, server):
+    """Its first attempt counts, though it ended while nobody listened for longer than one call waits."""
+    worker = probe.serve()
+    probe.run("start", "held", "held-1")
+    assert worker.stdout.readline() == b"held\n"
+    server.kill()
+    assert worker.stdout.readline() == b"done\n"
+    ended = time.monotonic()
+    wait_until(lambda: time.monotonic() > ended + 11, 15, "a call of 10 s is given up")
+    server.start()
+    assert probe.run("wait", "held-1") == "completed 1\n"
     stop(worker)
 
 

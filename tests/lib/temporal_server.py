@@ -22,8 +22,8 @@ persistence:
   visibilityStore: visibility
   numHistoryShards: 1
   datastores:
-    store: &sqlite
-      sql: &sql {{ pluginName: sqlite, databaseName: "{db}/store.db", connectAddr: localhost, connectProtocol: tcp, connectAttributes: {{ mode: rwc, setup: "true", journal_mode: wal, synchronous: "1" }}, maxConns: 1, maxIdleConns: 1, maxConnLifetime: 1h }}
+    store:
+      sql: {{ pluginName: sqlite, databaseName: "{db}/store.db", connectAddr: localhost, connectProtocol: tcp, connectAttributes: {{ mode: rwc, setup: "true", journal_mode: wal, synchronous: "1" }}, maxConns: 1, maxIdleConns: 1, maxConnLifetime: 1h }}
     visibility:
       sql: {{ pluginName: sqlite, databaseName: "{db}/visibility.db", connectAddr: localhost, connectProtocol: tcp, connectAttributes: {{ mode: rwc, setup: "true", journal_mode: wal, synchronous: "1" }}, maxConns: 1, maxIdleConns: 1, maxConnLifetime: 1h }}
 global:
@@ -44,7 +44,9 @@ archival: {{ history: {{ state: disabled }}, visibility: {{ state: disabled }} }
 namespaceDefaults: {{ archival: {{ history: {{ state: disabled }}, visibility: {{ state: disabled }} }} }}
 dynamicConfigClient: {{ filepath: "{db}/dynamic.yaml", pollInterval: 60s }}
 """
-DYNAMIC = """matching.numTaskqueueReadPartitions: [{ value: 1, constraints: {} }]
+# Small pages (of batches of events): histories of more than a few tasks come in several.
+DYNAMIC = """limit.historyMaxPageSize: [{ value: 8, constraints: {} }]
+matching.numTaskqueueReadPartitions: [{ value: 1, constraints: {} }]
 matching.numTaskqueueWritePartitions: [{ value: 1, constraints: {} }]
 """
 

@@ -105,6 +105,20 @@ static enum zt_res act_progress(struct zt_actx *c, void *arg, json_t *in, json_t
     return ZT_OK;
 }
 
+/* Tells that it has begun, and ends a second later whoever listens. */
+static enum zt_res act_held(struct zt_actx *c, void *arg, json_t *in, json_t **out)
+{
+    (void)arg;
+    (void)in;
+    printf("held\n");
+    fflush(stdout);
+    zn_pause_ms(1000);
+    printf("done\n");
+    fflush(stdout);
+    *out = json_integer(zt_actx_attempt(c));
+    return ZT_OK;
+}
+
 static enum zt_res act_huge(struct zt_actx *c, void *arg, json_t *in, json_t **out)
 {
     enum { SIZE = 3 << 20 };
@@ -125,6 +139,7 @@ static const struct zt_activity activities[] = { { "add", act_add },
                                                  { "undo", act_undo },
                                                  { "slow", act_slow },
                                                  { "progress", act_progress },
+                                                 { "held", act_held },
                                                  { "huge", act_huge } };
 
 /* --- scenarios ------------------------------------------------------------------------------------ */

@@ -9,6 +9,8 @@
 static const struct zt_activity_opts add = OPTS("add"), flaky = OPTS("flaky"), final = OPTS("final"),
                                      longer = OPTS("long"), undo = OPTS("undo"), slow = OPTS("slow"),
                                      huge = OPTS("huge"), progress = OPTS("progress");
+static const struct zt_activity_opts held = { .type = "held", .start_to_close_ms = 60000,
+                                              .heartbeat_ms = 20000, .first_ms = 100 };
 
 /* What the workflow "late" does in the middle of its task; NULL while replaying a record. */
 static void (*in_the_task)(void);
@@ -174,7 +176,14 @@ static enum zt_res wf_huge(struct zt_wf *w, json_t *in, json_t **result)
     return ZT_OK;
 }
 
-/* 600 events and more: the history comes in pages. */
+/* The attempt that at last reported its end. */
+static enum zt_res wf_held(struct zt_wf *w, json_t *in, json_t **result)
+{
+    (void)in;
+    return zt_do(w, &held, NULL, result);
+}
+
+/* Many activities at once: a long history, which comes in pages. */
 static enum zt_res wf_pages(struct zt_wf *w, json_t *in, json_t **result)
 {
     enum { N = 150 };
@@ -207,7 +216,7 @@ static const struct zt_workflow workflows[] = {
     { "signals", wf_signals },   { "late", wf_late },         { "parent", wf_parent },
     { "guardian", wf_guardian }, { "again", wf_again },       { "race", wf_race },
     { "chain", wf_chain },       { "progress", wf_progress }, { "huge", wf_huge },
-    { "pages", wf_pages },       { "changing", wf_changing },
+    { "held", wf_held },         { "pages", wf_pages },       { "changing", wf_changing },
 };
 enum { NWORKFLOWS = sizeof workflows / sizeof *workflows };
 
