@@ -149,6 +149,25 @@ def test_server_that_stops_reading_delays_nothing_but_itself(start):
         assert text(probe.result(call)) == "late"
 
 
+def test_full_socket_is_written_on_as_soon_as_there_is_room(binary):
+    """A server that says nothing while it reads: only room in the socket can wake the client."""
+    size, prefix = 32 << 20, 5
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        probe = Probe(binary, f"127.0.0.1:{listener.getsockname()[1]}")
+        probe.submit("/x/Y", size=size, deadline=30000)
+        peer = listener.accept()[0]
+        window = (64 << 20).to_bytes(4, "big")
+        peer.sendall(b"\0\0\6\4\0\0\0\0\0\0\4" + window)  # SETTINGS with the window of a stream
+        peer.sendall(b"\0\0\4\x08\0\0\0\0\0" + window)  # WINDOW_UPDATE of the connection
+        got, start = 0, time.monotonic()
+        while got < size + prefix:
+            got += len(peer.recv(1 << 20))
+        took = time.monotonic() - start
+        peer.close()
+        probe.close()
+    assert took < 3, f"{took:.1f} s for {size >> 20} MiB"
+
+
 # --- deadlines and cancelling -----------------------------------------------------------------------------
 
 
