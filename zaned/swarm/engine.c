@@ -225,12 +225,31 @@ int zn_engine_network_remove(struct zn_engine *e, const char *name, struct zn_er
                   err);
 }
 
+static int is_connected(struct zn_engine *e, const char *network, const char *container, bool *ret,
+                        struct zn_err *err)
+{
+    zn_auto_json doc = NULL;
+
+    if (call_named(e, "GET", "/containers/", container, "/json", NULL, &doc, err) < 0)
+        return -1;
+    *ret = json_object_get(json_object_get(json_object_get(doc, "NetworkSettings"), "Networks"),
+                           network) != NULL;
+    return 0;
+}
+
 int zn_engine_network_connect(struct zn_engine *e, const char *network, const char *container,
                               struct zn_err *err)
 {
     zn_auto_json body = json_pack("{s:s}", "Container", container);
-    int r = call_named(e, "POST", "/networks/", network, "/connect", body, NULL, err);
+    bool already;
 
+    /* A second connect is refused, but only after an address was taken for it, which the engine then
+     * hands to the next task: "Address already in use" (seen with 20.10). So look first. */
+    if (is_connected(e, network, container, &already, err) < 0)
+        return -1;
+    if (already)
+        return 0;
+    int r = call_named(e, "POST", "/networks/", network, "/connect", body, NULL, err);
     return unless(ZN_CONFLICT, r, err);
 }
 

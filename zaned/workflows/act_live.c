@@ -12,6 +12,7 @@ static const int64_t DEFAULT_TIMEOUT_MS = 30000;
 static const int64_t STABLE_MS = 2000; /* a service that nothing can be asked of must run this long */
 static const int64_t PROBE_DEADLINE_MS = 5000;
 static const int64_t VERIFY_MS = 15000;
+static const int64_t POLL_MAX_MS = 400;
 
 /* State of one health check, over its polls. */
 struct health {
@@ -162,7 +163,7 @@ static int health(struct zn_work *w, struct zt_actx *c, struct health *h, struct
             return zn_fail(err, ZN_INVALID, "not healthy within %lld s; %s",
                            (long long)(h->timeout_ms / 1000),
                            h->last[0] ? h->last : "it does not stay up");
-        if (!zt_actx_wait(c, zn_backoff_ms(i, 40, 1000, i * 40503u)))
+        if (!zt_actx_wait(c, zn_backoff_ms(i, 40, POLL_MAX_MS, i * 40503u)))
             return zn_fail(err, ZN_UNAVAILABLE, "interrupted");
     }
 }
