@@ -63,7 +63,7 @@ static void *reconcile_main(void *arg)
             continue;
         }
         if (failures % 10 == 0)
-            zn_warn("reconcile: %s", err.msg);
+            zn_warn("reconcile: %s %s", err.msg, err.detail);
         wait = zn_backoff_ms(failures, RECONCILE_FIRST_MS, RECONCILE_MAX_MS, failures * 40503u);
         failures++;
     }

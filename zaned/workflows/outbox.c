@@ -156,7 +156,7 @@ static void *outbox_main(void *arg)
         if (zn_now_ms() - began > STABLE_MS)
             failures = 0;
         if (failures++ % 10 == 0)
-            zn_warn("outbox: %s", err.msg);
+            zn_warn("outbox: %s %s", err.msg, err.detail);
         poll(&p, 1, (int)zn_backoff_ms(failures, 100, 5000, failures * 2654435761u));
     }
     return NULL;
