@@ -22,6 +22,10 @@ json_t *zn_health_json(const struct zn_supervisor *s, const struct zn_health_sin
 json_t *zn_health_component(const struct zn_supervisor *s, unsigned component,
                             const struct zn_health_since *since);
 
+/* GET /v1/components/{id}: the same with history[] and last_lines[]. */
+json_t *zn_health_detail(const struct zn_supervisor *s, unsigned component,
+                         const struct zn_health_since *since);
+
 /* The members of the whole platform without components and issues. */
 json_t *zn_health_platform(const struct zn_supervisor *s, const char *collector);
 

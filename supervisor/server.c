@@ -1,0 +1,346 @@
+#include "supervisor/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/guard.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "supervisor/events.h"
+#include "supervisor/health.h"
+#include "supervisor/httpd.h"
+#include "supervisor/status.h"
+
+enum {
+    PING_MS = 15 * 1000,
+    PAGE_MS = 200, /* at most five states a second go to status pages */
+    PAGE_MAX = 256 * 1024
+};
+
+static const struct zn_httpd_limits api_limits = {
+    .conns = 32, .streams = 16, .backlog = 512 * 1024,
+    .idle_ms = 150 * 1000, .request_ms = 10 * 1000, .write_ms = 20 * 1000,
+};
+/* Any visitor gets here through the proxy, which keeps idle connections for 120 s. */
+static const struct zn_httpd_limits page_limits = {
+    .conns = 256, .streams = 192, .backlog = 32 * 1024, .ignore_bodies = true,
+    .idle_ms = 150 * 1000, .request_ms = 10 * 1000, .write_ms = 20 * 1000,
+};
+
+struct zn_server {
+    struct zn_supervisor *s;
+    const struct zn_handoff *door;
+    struct zn_httpd *api, *page;
+    struct zn_timer ping, page_due;
+    struct zn_events events;
+    struct zn_health_since since[ZN_C_MAX];
+};
+
+static const char *collector(const struct zn_server *srv)
+{
+    return srv->door ? zn_handoff_owner(srv->door) : NULL;
+}
+
+/* Replies with a document, whose reference it takes. */
+static void reply_json(struct zn_conn *c, int status, json_t *steals)
+{
+    zn_auto_json doc = steals;
+    zn_auto_mem char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+
+    if (text)
+        zn_conn_reply(c, status, "application/json", NULL, text, strlen(text));
+    else
+        zn_conn_fail(c, 500, "internal", "out of memory");
+}
+
+/* --- supervisor.sock --------------------------------------------------------------------------- */
+
+typedef void (*api_fn)(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                       unsigned component);
+
+static void api_health(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                       unsigned component)
+{
+    (void)r;
+    (void)component;
+    reply_json(c, 200, zn_health_json(srv->s, srv->since, collector(srv)));
+}
+
+/* Begins with what the client missed; with the whole state if that is not known any more. */
+static void api_events(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                       unsigned component)
+{
+    zn_auto_buf struct zn_buf b = ZN_BUF(1024 * 1024);
+    struct zn_str last = zn_request_header(r, "Last-Event-ID");
+
+    (void)component;
+    zn_buf_puts(&b, "retry: 1000\n\n");
+    if (!last.s || !zn_events_since(&srv->events, last, srv->s->seq, &b)) {
+        zn_auto_json doc = zn_health_json(srv->s, srv->since, collector(srv));
+
+        zn_event_format(&srv->events, srv->s->seq, "snapshot", doc, &b);
+    }
+    if (b.failed)
+        zn_conn_fail(c, 500, "internal", "the state is too large");
+    else
+        zn_conn_stream(c, NULL, b.mem, b.len);
+}
+
+static void api_component(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                          unsigned component)
+{
+    (void)r;
+    reply_json(c, 200, zn_health_detail(srv->s, component, &srv->since[component]));
+}
+
+static void api_retry(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                      unsigned component)
+{
+    struct zn_err err = { 0 };
+
+    (void)r;
+    if (zn_supervisor_retry(srv->s, component, &err) < 0)
+        zn_conn_fail(c, err.code == ZN_CONFLICT ? 409 : 500, zn_code_name(err.code), "%s",
+                     err.msg);
+    else
+        reply_json(c, 200, zn_health_component(srv->s, component, &srv->since[component]));
+}
+
+static void api_stop(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                     unsigned component)
+{
+    (void)r;
+    (void)component;
+    reply_json(c, 202, json_pack("{s:b}", "stopping", 1));
+    zn_supervisor_stop(srv->s);
+}
+
+/* {id} in a path stands for the name of a component. */
+static const struct api_route {
+    const char *method, *before, *after; /* path before and after {id}; after NULL: no {id} */
+    api_fn fn;
+} api_routes[] = {
+    { "GET", "/v1/health", NULL, api_health },
+    { "GET", "/v1/events", NULL, api_events },
+    { "GET", "/v1/components/", "", api_component },
+    { "POST", "/v1/components/", "/retry", api_retry },
+    { "POST", "/v1/stop", NULL, api_stop },
+};
+
+/* True if the path is the route's; id gets what stands for {id}. */
+static bool matches(const struct api_route *route, struct zn_str path, struct zn_str *id)
+{
+    size_t before = strlen(route->before), after = route->after ? strlen(route->after) : 0;
+
+    if (!route->after)
+        return zn_str_eq(path, zn_str(route->before));
+    if (path.n <= before + after || memcmp(path.s, route->before, before) != 0 ||
+        memcmp(path.s + path.n - after, route->after, after) != 0)
+        return false;
+    *id = (struct zn_str){ path.s + before, path.n - before - after };
+    return !memchr(id->s, '/', id->n);
+}
+
+static void list_names(const struct zn_supervisor *s, struct zn_buf *b)
+{
+    for (unsigned i = 0; i < ZN_C_MAX; i++)
+        if (s->facts[i].wanted)
+            zn_buf_printf(b, "%s%s", b->len ? ", " : "", zn_supervisor_name(s, i));
+}
+
+static void run_route(struct zn_server *srv, const struct api_route *route, struct zn_str id,
+                      struct zn_conn *c, const struct zn_request *r)
+{
+    char name[32] = "";
+    int component = 0;
+
+    if (route->after) {
+        zn_auto_buf struct zn_buf names = ZN_BUF(300);
+
+        if (id.n < sizeof name)
+            memcpy(name, id.s, id.n);
+        component = zn_supervisor_find(srv->s, name);
+        if (component < 0) {
+            list_names(srv->s, &names);
+            zn_conn_fail(c, 404, "not_found", "no such component; there are: %s",
+                         zn_buf_str(&names));
+            return;
+        }
+    }
+    route->fn(srv, c, r, (unsigned)component);
+}
+
+static bool method_fits(const char *method, struct zn_str got)
+{
+    return zn_str_eq(got, zn_str(method)) ||
+           (strcmp(method, "GET") == 0 && zn_str_eq(got, zn_str("HEAD")));
+}
+
+static void on_api(void *arg, struct zn_conn *c, const struct zn_request *r)
+{
+    struct zn_server *srv = arg;
+    const char *allowed = NULL;
+
+    for (size_t i = 0; i < sizeof api_routes / sizeof *api_routes; i++) {
+        struct zn_str id = { 0 };
+
+        if (!matches(&api_routes[i], r->path, &id))
+            continue;
+        if (method_fits(api_routes[i].method, r->method)) {
+            run_route(srv, &api_routes[i], id, c, r);
+            return;
+        }
+        allowed = api_routes[i].method;
+    }
+    if (allowed)
+        zn_conn_fail(c, 405, "method_not_allowed", "only %s is allowed here", allowed);
+    else
+        zn_conn_fail(c, 404, "not_found", "no such path");
+}
+
+/* --- status.sock ------------------------------------------------------------------------------- */
+
+static void page_html(struct zn_server *srv, struct zn_conn *c, int status)
+{
+    zn_auto_buf struct zn_buf b = ZN_BUF(PAGE_MAX);
+    zn_auto_buf struct zn_buf headers = ZN_BUF(2048);
+    zn_auto_json doc = zn_health_public(srv->s);
+
+    zn_status_page(doc, zn_wall_ns(), &b);
+    zn_buf_puts(&headers, zn_status_headers());
+    if (status == 503)
+        zn_buf_puts(&headers, "Retry-After: 5\r\n");
+    if (b.failed || headers.failed)
+        zn_conn_fail(c, 500, "internal", "the page is too large");
+    else
+        zn_conn_reply(c, status, "text/html; charset=utf-8", zn_buf_str(&headers), b.mem, b.len);
+}
+
+static bool page_event(struct zn_server *srv, struct zn_buf *b)
+{
+    zn_auto_json doc = zn_health_public(srv->s);
+
+    return zn_event_format(&srv->events, srv->s->seq, "status", doc, b);
+}
+
+static void on_page(void *arg, struct zn_conn *c, const struct zn_request *r)
+{
+    struct zn_server *srv = arg;
+    bool get = method_fits("GET", r->method);
+
+    if (get && zn_str_eq(r->path, zn_str("/"))) {
+        page_html(srv, c, 200);
+    } else if (get && zn_str_eq(r->path, zn_str("/status.json"))) {
+        reply_json(c, 200, zn_health_public(srv->s));
+    } else if (get && zn_str_eq(r->path, zn_str("/status/events"))) {
+        zn_auto_buf struct zn_buf b = ZN_BUF(PAGE_MAX);
+
+        zn_buf_puts(&b, "retry: 2000\n\n");
+        if (page_event(srv, &b))
+            zn_conn_stream(c, NULL, b.mem, b.len);
+        else
+            zn_conn_fail(c, 500, "internal", "out of memory");
+    } else {
+        page_html(srv, c, 503);
+    }
+}
+
+/* --- changes ----------------------------------------------------------------------------------- */
+
+static void send_page_state(void *arg)
+{
+    struct zn_server *srv = arg;
+    zn_auto_buf struct zn_buf b = ZN_BUF(PAGE_MAX);
+
+    if (zn_httpd_streams(srv->page) && page_event(srv, &b))
+        zn_httpd_broadcast(srv->page, b.mem, b.len);
+}
+
+static void on_change(void *arg, unsigned component)
+{
+    struct zn_server *srv = arg;
+    struct zn_supervisor *s = srv->s;
+    zn_auto_json doc = json_pack("{s:I}", "seq", (json_int_t)s->seq);
+    struct zn_str event;
+
+    if (component < ZN_C_MAX) {
+        struct zn_health_since *since = &srv->since[component];
+
+        if (since->state != s->components[component].health)
+            *since = (struct zn_health_since){ s->components[component].health, zn_wall_ns() };
+        json_object_set_new(doc, "component", zn_health_component(s, component, since));
+    } else {
+        json_object_set_new(doc, "platform", zn_health_platform(s, collector(srv)));
+    }
+    event = zn_events_add(&srv->events, s->seq, component < ZN_C_MAX ? "component" : "platform",
+                          doc);
+    if (event.s)
+        zn_httpd_broadcast(srv->api, event.s, event.n);
+    if (!srv->page_due.armed)
+        zn_timer_set(s->loop, &srv->page_due, PAGE_MS);
+}
+
+/* A comment shows both ends that the other is there, through proxies too. */
+static void ping(void *arg)
+{
+    struct zn_server *srv = arg;
+
+    zn_httpd_broadcast(srv->api, ": ping\n\n", 8);
+    zn_httpd_broadcast(srv->page, ": ping\n\n", 8);
+    zn_timer_set(srv->s->loop, &srv->ping, PING_MS);
+}
+
+static int open_sockets(struct zn_server *srv, struct zn_err *err)
+{
+    const char *run = srv->s->config.run;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/status", run);
+    if (zn_mkdirs(path, 0755, err) < 0)
+        return -1;
+    snprintf(path, sizeof path, "%s/supervisor.sock", run);
+    if (zn_httpd_open(srv->s->loop, path, 0600, &api_limits, on_api, srv, &srv->api, err) < 0)
+        return -1;
+    snprintf(path, sizeof path, "%s/status/status.sock", run);
+    return zn_httpd_open(srv->s->loop, path, 0666, &page_limits, on_page, srv, &srv->page, err);
+}
+
+int zn_server_start(struct zn_supervisor *s, const struct zn_handoff *door, struct zn_server **ret,
+                    struct zn_err *err)
+{
+    struct zn_server *srv = calloc(1, sizeof *srv);
+
+    if (!srv)
+        return zn_fail(err, ZN_INTERNAL, "server: out of memory");
+    srv->s = s;
+    srv->door = door;
+    srv->ping = (struct zn_timer){ .fn = ping, .arg = srv };
+    srv->page_due = (struct zn_timer){ .fn = send_page_state, .arg = srv };
+    zn_events_init(&srv->events, s->started_ns);
+    if (open_sockets(srv, err) < 0) {
+        zn_httpd_close(srv->api);
+        free(srv);
+        return -1;
+    }
+    s->changed = on_change;
+    s->changed_arg = srv;
+    zn_timer_set(s->loop, &srv->ping, PING_MS);
+    *ret = srv;
+    return 0;
+}
+
+void zn_server_stop(struct zn_server *srv)
+{
+    if (!srv)
+        return;
+    srv->s->changed = NULL;
+    zn_timer_clear(srv->s->loop, &srv->ping);
+    zn_timer_clear(srv->s->loop, &srv->page_due);
+    send_page_state(srv);
+    zn_httpd_close(srv->api);
+    zn_httpd_close(srv->page);
+    zn_events_done(&srv->events);
+    free(srv);
+}
