@@ -67,6 +67,33 @@ bool zn_utf8_valid(const char *s, size_t n)
     return true;
 }
 
+unsigned zn_distance(const char *a, const char *b)
+{
+    unsigned row[64];
+    size_t n = strlen(b);
+
+    if (strlen(a) > 63 || n > 63)
+        return 64;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 0; a[i]; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = (unsigned)i + 1;
+        for (size_t j = 0; j < n; j++) {
+            unsigned best = diagonal + (a[i] != b[j]);
+
+            diagonal = row[j + 1];
+            if (row[j + 1] + 1 < best)
+                best = row[j + 1] + 1;
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            row[j + 1] = best;
+        }
+    }
+    return row[n];
+}
+
 void zn_lower(char *s)
 {
     for (; *s; s++)

@@ -31,6 +31,10 @@ bool zn_parse_i64(const char *s, long long min, long long max, long long *ret);
 /* True if the n bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
 bool zn_utf8_valid(const char *s, size_t n);
 
+/* Edits (insert, remove, replace a byte) from a to b: for "did you mean". At most 63 bytes each; 64
+ * if one is longer. */
+unsigned zn_distance(const char *a, const char *b);
+
 /* Lower-cases ASCII in place. */
 void zn_lower(char *s);
 
