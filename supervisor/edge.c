@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/guard.h"
+#include "base/ip.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "supervisor/engine.h"
@@ -93,6 +94,25 @@ static void connected(void *arg, const struct zn_engine_reply *r)
         round_over(e);
 }
 
+/* Body of the connect call. The address is the last one of the subnet: the swarm forgets an attached
+ * container's address and gives it to a later task, which then fails once (20.10). */
+static json_t *connect_body(const struct zn_edge *e, const char *network)
+{
+    json_t *body = json_pack("{s:s}", "Container", e->container), *net;
+    char address[ZN_IPV4_LEN];
+    size_t i;
+
+    json_array_foreach (e->networks, i, net) {
+        json_t *config = json_object_get(json_object_get(net, "IPAM"), "Config");
+
+        if (strcmp(zn_json_str(net, "Id", ""), network) == 0 &&
+            zn_ipv4_last_host(zn_json_str(json_array_get(config, 0), "Subnet", ""), address))
+            json_object_set_new(body, "EndpointConfig",
+                                json_pack("{s:{s:s}}", "IPAMConfig", "IPv4Address", address));
+    }
+    return body;
+}
+
 static void services_done(void *arg, const struct zn_engine_reply *r)
 {
     struct zn_edge *e = arg;
@@ -108,8 +128,7 @@ static void services_done(void *arg, const struct zn_engine_reply *r)
         snprintf(target, sizeof target, "/networks/%s/connect", json_string_value(id));
         zn_engine_send(e->s->engine,
                        &(struct zn_engine_call){ .method = "POST", .target = target,
-                                                 .body = json_pack("{s:s}", "Container",
-                                                                   e->container),
+                                                 .body = connect_body(e, json_string_value(id)),
                                                  .deadline_ms = CONNECT_DEADLINE_MS,
                                                  .done = connected, .arg = e });
     }

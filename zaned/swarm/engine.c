@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/http.h"
+#include "base/ip.h"
 
 enum { API_MINOR_MAX = 44, BODY_MAX = 8 << 20 };
 
@@ -241,14 +242,22 @@ int zn_engine_network_connect(struct zn_engine *e, const char *network, const ch
                               struct zn_err *err)
 {
     zn_auto_json body = json_pack("{s:s}", "Container", container);
+    zn_auto_json doc = NULL;
+    char address[ZN_IPV4_LEN];
     bool already;
 
-    /* A second connect is refused, but only after an address was taken for it, which the engine then
-     * hands to the next task: "Address already in use" (seen with 20.10). So look first. */
     if (is_connected(e, network, container, &already, err) < 0)
         return -1;
     if (already)
         return 0;
+    if (call_named(e, "GET", "/networks/", network, "", NULL, &doc, err) < 0)
+        return -1;
+    /* The swarm forgets the address of an attached container and gives it to a later task, which then
+     * fails once with "Address already in use" (20.10). Far up in the subnet that task is 250 away. */
+    json_t *config = json_object_get(json_object_get(doc, "IPAM"), "Config");
+    if (zn_ipv4_last_host(zn_json_str(json_array_get(config, 0), "Subnet", ""), address))
+        json_object_set_new(body, "EndpointConfig",
+                            json_pack("{s:{s:s}}", "IPAMConfig", "IPv4Address", address));
     int r = call_named(e, "POST", "/networks/", network, "/connect", body, NULL, err);
     return unless(ZN_CONFLICT, r, err);
 }

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/http.h"
 #include "base/io.h"
+#include "base/ip.h"
 #include "base/json.h"
 
 Test(err, wrap_keeps_the_code_and_puts_context_in_front)
@@ -359,4 +360,20 @@ Test(io, write_file_replaces_whole_and_sets_the_mode)
     free(line);
     unlink(path);
     cr_expect_eq(rmdir(dir), 0, "no temporary file is left");
+}
+
+Test(ip, last_host_of_a_subnet)
+{
+    char got[ZN_IPV4_LEN];
+
+    cr_assert(zn_ipv4_last_host("10.0.2.0/24", got));
+    cr_expect_str_eq(got, "10.0.2.254");
+    cr_assert(zn_ipv4_last_host("10.1.0.0/16", got));
+    cr_expect_str_eq(got, "10.1.255.254");
+    cr_assert(zn_ipv4_last_host("10.0.0.8/29", got));
+    cr_expect_str_eq(got, "10.0.0.14");
+    cr_expect_not(zn_ipv4_last_host("10.0.2.0", got));
+    cr_expect_not(zn_ipv4_last_host("10.0.2.0/31", got));
+    cr_expect_not(zn_ipv4_last_host("10.0.2/24", got));
+    cr_expect_not(zn_ipv4_last_host("fd00::/64", got));
 }

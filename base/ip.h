@@ -1,0 +1,12 @@
+/* IPv4 arithmetic on texts. */
+#ifndef ZN_BASE_IP_H
+#define ZN_BASE_IP_H
+
+#include <stdbool.h>
+
+enum { ZN_IPV4_LEN = 16 };
+
+/* Last usable host address of "a.b.c.d/bits" (bits 8 to 29). False if that is no such subnet. */
+bool zn_ipv4_last_host(const char *subnet, char ret[ZN_IPV4_LEN]);
+
+#endif
