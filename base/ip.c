@@ -1,6 +1,7 @@
 #include "base/ip.h"
 
 #include <arpa/inet.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
