@@ -39,7 +39,7 @@ help: ## this list
 
 all: $(if $(wildcard zaned/main.c),zaned) $(if $(wildcard supervisor/main.c),supervisor) ## compile zaned, zane-supervisor and zane into build/
 zaned: $(B)/bin/zaned
-supervisor: $(B)/zane-supervisor $(B)/zane
+supervisor: $(B)/zane-supervisor $(if $(wildcard supervisor/zane.c),$(B)/zane)
 
 deps: ## install the Debian packages that building and testing need
 	@ci/apt-deps ci/packages.txt
@@ -50,7 +50,14 @@ images: all ## build the component images (cached by recipe hash)
 
 
 
-clean: ## remove build output
+run: ## build everything, boot the platform, print its address and setup token
+	@ci/run start
+
+stop: ## stop the platform in reverse order; the data stays
+	@ci/run stop
+
+clean: ## stop, remove all that was started and the build output; with VOLUMES=yes the data as well
+	@ci/run clean $(if $(filter yes,$(VOLUMES)),volumes)
 	rm -rf $(B)
 
 check: ## set up and run every test; ends with "N passed, N failed"

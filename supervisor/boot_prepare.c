@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
@@ -106,6 +107,31 @@ static json_t *init_body(struct prepare *p)
     return body;
 }
 
+/* The swarm is ours to leave only if we made it: this file says so. */
+static void own_swarm_path(const struct prepare *p, char *ret, size_t size)
+{
+    snprintf(ret, size, "%s/own-swarm", p->s->config.state);
+}
+
+static bool own_swarm(const struct prepare *p)
+{
+    char path[128];
+
+    own_swarm_path(p, path, sizeof path);
+    return access(path, F_OK) == 0;
+}
+
+static void claim_swarm(const struct prepare *p)
+{
+    static const char text[] = "The platform made this machine's swarm and may leave it.\n";
+    char path[128];
+    struct zn_err err = { 0 };
+
+    own_swarm_path(p, path, sizeof path);
+    if (zn_write_file(path, text, sizeof text - 1, 0644, &err) < 0)
+        zn_warn("noting that the swarm is ours why=\"%s\"", err.msg);
+}
+
 /* What /info says of the swarm decides the step. */
 static int look_done(struct prepare *p, const struct zn_engine_reply *r, struct zn_err *err)
 {
@@ -121,6 +147,10 @@ static int look_done(struct prepare *p, const struct zn_engine_reply *r, struct 
     } else if (strcmp(state, "inactive") == 0) {
         p->step = INIT;
     } else if (strcmp(state, "error") == 0) {
+        if (!own_swarm(p))
+            return zn_fail(err, ZN_CONFLICT,
+                           "this machine's swarm, which the platform did not make, is broken: %.120s",
+                           zn_json_str(swarm, "Error", ""));
         /* The swarm is a cache (DESIGN 2): what it held is made again from what we know. */
         zn_warn("swarm is broken and is built anew why=\"%s\"", zn_json_str(swarm, "Error", ""));
         p->step = LEAVE;
@@ -169,6 +199,7 @@ static int advance(struct prepare *p, const struct zn_engine_reply *r, struct zn
         p->step = INIT;
         break;
     case INIT:
+        claim_swarm(p);
         p->step = NETWORKS;
         p->fresh = true;
         p->fresh_until_ms = zn_now_ms() + STALE_MS;

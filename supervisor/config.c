@@ -277,9 +277,22 @@ int zn_config_load(char *const *env, struct zn_config *ret, struct zn_err *err)
     return 0;
 }
 
+void zn_config_show(const struct zn_config *c, FILE *out)
+{
+    for (unsigned i = 0; i < ROWS; i++) {
+        const char *at = (const char *)c + table[i].offset;
+
+        if (table[i].kind == PORT)
+            fprintf(out, "%s=%lld\n", table[i].name,
+                    (long long)*(const int64_t *)(const void *)at);
+        else if (table[i].kind != FOREIGN)
+            fprintf(out, "%s=%s\n", table[i].name, at);
+    }
+}
+
 void zn_config_help(FILE *out)
 {
-    fprintf(out, "usage: zane-supervisor [--help]\n\n"
+    fprintf(out, "usage: zane-supervisor [--help | --config | --notify-fd=N]\n\n"
                  "Boots and watches the platform's components. Settings are variables:\n\n");
     for (unsigned i = 0; i < ROWS; i++) {
         const struct row *r = &table[i];
@@ -293,6 +306,7 @@ void zn_config_help(FILE *out)
             fprintf(out, "%s%s", k ? ", " : ": ", r->choices[k]);
         fputc('\n', out);
     }
-    fprintf(out, "\nSIGTERM ends the supervisor and leaves the components running; `zane stop`\n"
+    fprintf(out, "\n--config shows the settings as worked out; --notify-fd tells s6 that the sockets\n"
+                 "are open.\n\nSIGTERM ends the supervisor and leaves the components running; `zane stop`\n"
                  "stops the platform first.\n");
 }

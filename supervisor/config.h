@@ -27,6 +27,9 @@ int zn_config_load(char *const *env, struct zn_config *ret, struct zn_err *err);
 /* The table as text for --help. */
 void zn_config_help(FILE *out);
 
+/* The settings as they were worked out, one NAME=value a line, for scripts. */
+void zn_config_show(const struct zn_config *c, FILE *out);
+
 /* Address of the interface with the default route if it is a public IPv4 address, else false. */
 bool zn_public_address(char *ret, size_t size);
 

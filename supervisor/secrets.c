@@ -73,10 +73,11 @@ static int load_one(const char *dir, struct zn_secret *s, struct zn_err *err)
     }
     if (check_private(path, S_IFREG, err) < 0 || zn_read_line_file(path, &text, err) < 0)
         return -1;
-    size_t n = strlen(text);
+    size_t n = text ? strlen(text) : 0;
     if (n >= 16 && n < sizeof s->value)
         memcpy(s->value, text, n + 1);
-    explicit_bzero(text, n);
+    if (text)
+        explicit_bzero(text, n);
     free(text);
     if (n < 16 || n >= sizeof s->value)
         return zn_fail(err, ZN_INVALID, "%s holds %zu bytes, 16 to %zu are allowed", path, n,
