@@ -70,6 +70,7 @@ static void note_event(struct farewell *f, const char *text, size_t n)
     zn_auto_json doc = NULL;
     struct zn_err err = { 0 };
     json_t *c, *platform;
+    const char *message;
     size_t i;
 
     if (zn_json_parse(text, n, &doc, &err) < 0)
@@ -79,8 +80,9 @@ static void note_event(struct farewell *f, const char *text, size_t n)
     json_array_foreach(json_object_get(doc, "components"), i, c)
         note_component(f, c);
     platform = json_object_get(doc, "platform");
-    snprintf(f->message, sizeof f->message, "%s",
-             zn_json_str(platform ? platform : doc, "message", f->message));
+    message = zn_json_str(platform ? platform : doc, "message", NULL);
+    if (message)
+        snprintf(f->message, sizeof f->message, "%s", message);
 }
 
 static int on_stream(void *arg, const char *p, size_t n)

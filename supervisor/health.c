@@ -123,12 +123,10 @@ static bool is_broken(const struct zn_component *c)
 static json_t *summary(const struct zn_supervisor *s)
 {
     unsigned ready, wanted, broken = 0;
-    const char *which = "";
 
     zn_health_count(s, &ready, &wanted);
     for (unsigned i = 0; i < ZN_C_MAX; i++)
-        if (s->facts[i].wanted && is_broken(&s->components[i]) && !broken++)
-            which = zn_supervisor_name(s, i);
+        broken += s->facts[i].wanted && is_broken(&s->components[i]);
     switch (s->stage) {
     case ZN_STAGE_ENGINE:
         return json_string("Zane is waiting for the container engine");
@@ -143,11 +141,8 @@ static json_t *summary(const struct zn_supervisor *s)
     }
     if (s->ready_ns)
         return json_string("Zane is ready");
-    if (broken == 1)
-        return json_sprintf("%s needs attention: %u of %u parts are ready", which, ready, wanted);
-    if (broken)
-        return json_sprintf("%u parts need attention: %u of %u are ready", broken, ready, wanted);
-    return json_sprintf("Zane is starting: %u of %u parts are ready", ready, wanted);
+    return json_sprintf("%s: %u of %u parts are ready",
+                        broken ? "Zane needs attention" : "Zane is starting", ready, wanted);
 }
 
 /* Since when `ready` is what it is: a platform that is not ready misses something since the
@@ -331,9 +326,12 @@ static void add_names(struct zn_buf *b, const json_t *names)
 {
     size_t n = json_array_size(names);
 
-    for (size_t k = 0; k < n; k++)
-        zn_buf_printf(b, "%s%s", k == 0 ? "" : k + 1 == n ? " and " : ", ",
-                      json_string_value(json_array_get(names, k)));
+    for (size_t k = 0; k < n; k++) {
+        const char *name = json_string_value(json_array_get(names, k));
+
+        zn_buf_printf(b, "%s%s%s", k == 0 ? "" : k + 1 == n ? " and " : ", ",
+                      strcmp(name, "migration") == 0 ? "the database " : "", name);
+    }
 }
 
 /* Why a part is as it is and what happens next, in a visitor's words; null if it is ready. Never
@@ -357,8 +355,8 @@ static json_t *why(const struct zn_supervisor *s, unsigned i, const json_t *bloc
     }
     if (c->admin == ZN_HELD)
         zn_buf_printf(&b, " It ended %d times within %d minutes and stays stopped until the "
-                      "administrator runs: zane retry %s", ZN_LOOP_EXITS,
-                      ZN_LOOP_WINDOW_MS / 60000, zn_supervisor_name(s, i));
+                      "administrator runs this command:", ZN_LOOP_EXITS,
+                      ZN_LOOP_WINDOW_MS / 60000);
     else if (strcmp(word, "failing") == 0)
         zn_buf_printf(&b, " It runs but fails its check. It is restarted if that lasts for %d s.",
                       ZN_LIVENESS_MS / 1000);
@@ -369,13 +367,20 @@ static json_t *why(const struct zn_supervisor *s, unsigned i, const json_t *bloc
     return b.len ? text(zn_buf_str(&b) + (b.mem[0] == ' ')) : json_null();
 }
 
-static const char *note(const struct zn_supervisor *s)
+/* What the visitor can expect of the page. */
+static json_t *note(const struct zn_supervisor *s)
 {
+    static const char live[] = "This page updates by itself. The dashboard opens here as soon as "
+                               "everything is ready.";
+
     if (s->stage >= ZN_STAGE_STOP)
-        return "The administrator stopped the platform.";
-    return s->ready_ns ? "The dashboard is about to open here."
-                       : "This page updates by itself. The dashboard opens here as soon as "
-                         "everything is ready.";
+        return json_string("The administrator stopped the platform.");
+    if (s->ready_ns)
+        return json_string("The dashboard is about to open here.");
+    if (s->stage != ZN_STAGE_RUN && s->stage_message[0] &&
+        zn_utf8_valid(s->stage_message, strlen(s->stage_message)))
+        return json_sprintf("Now: %s. %s", s->stage_message, live);
+    return json_string(live);
 }
 
 static json_t *public_component(const struct zn_supervisor *s, unsigned i)
@@ -391,6 +396,9 @@ static json_t *public_component(const struct zn_supervisor *s, unsigned i)
     put(c, "since", moment(s->facts[i].since_ns));
     put(c, "since_ns", json_integer(s->facts[i].since_ns));
     put(c, "why", why(s, i, blockers));
+    put(c, "command", s->components[i].admin == ZN_HELD
+                          ? json_sprintf("zane retry %s", zn_supervisor_name(s, i))
+                          : json_null());
     put(c, "blocked_by", blockers);
     return c;
 }
@@ -409,9 +417,8 @@ json_t *zn_health_public(const struct zn_supervisor *s)
     put(o, "now", moment(zn_wall_ns()));
     put(o, "seq", json_integer((json_int_t)s->seq));
     put(o, "stage", json_string(stage_words[s->stage]));
-    put(o, "message", s->stage == ZN_STAGE_RUN ? json_null() : text_or_null(s->stage_message));
     put(o, "summary", summary(s));
-    put(o, "note", json_string(note(s)));
+    put(o, "note", note(s));
     put(o, "ready_parts", json_integer(ready));
     put(o, "wanted", json_integer(wanted));
     put(o, "components", list);

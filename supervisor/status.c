@@ -87,7 +87,9 @@ static void add_part(struct zn_buf *b, const json_t *c, int64_t now_ns)
     zn_buf_printf(b, "</span><time datetime=\"%s\" title=\"%s\">%s</time></div><p class=\"why\">",
                   since, since, age);
     zn_html_add(b, zn_json_str(c, "why", ""));
-    zn_buf_puts(b, "</p></li>\n");
+    zn_buf_puts(b, "</p><code class=\"cmd\">");
+    zn_html_add(b, zn_json_str(c, "command", ""));
+    zn_buf_puts(b, "</code></li>\n");
 }
 
 void zn_status_page(const json_t *doc, int64_t now_ns, struct zn_buf *ret)
