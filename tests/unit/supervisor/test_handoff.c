@@ -1,0 +1,386 @@
+/* The log socket hand-over over real sockets: the supervisor's end runs in a child, this process
+ * plays the collectors and the engine. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "supervisor/handoff.h"
+
+TestSuite(handoff, .timeout = 40);
+
+enum { PATIENCE_MS = 10000 };
+
+static char dir[64], door[96], log_sock[96];
+static pid_t server;
+
+static void serve(bool embedded)
+{
+    struct zn_err err = { 0 };
+    struct zn_loop *l;
+    struct zn_handoff *h;
+
+    zn_log_setup("test", ZN_LOG_ERROR);
+    if (zn_loop_open(&l, &err) < 0 || zn_handoff_start(l, dir, embedded, &h, &err) < 0) {
+        fprintf(stderr, "%s\n", err.msg);
+        _exit(1);
+    }
+    zn_loop_run(l);
+    _exit(0);
+}
+
+static int dial(const char *path, int type)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
+    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void start(bool embedded)
+{
+    int64_t end = zn_now_ms() + PATIENCE_MS;
+    int fd;
+
+    server = fork();
+    cr_assert_geq(server, 0);
+    if (server == 0)
+        serve(embedded);
+    while ((fd = dial(door, SOCK_SEQPACKET)) < 0 && zn_now_ms() < end)
+        zn_pause_ms(5);
+    cr_assert_geq(fd, 0, "the supervisor's end does not come up");
+    close(fd);
+}
+
+static void crash(void)
+{
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    server = 0;
+}
+
+static void set_up(void)
+{
+    snprintf(dir, sizeof dir, "/tmp/zn-handoff-XXXXXX");
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(door, sizeof door, "%s/logs/handoff.sock", dir);
+    snprintf(log_sock, sizeof log_sock, "%s/logs/fluent.sock", dir);
+}
+
+static void tear_down(void)
+{
+    char path[96];
+
+    if (server)
+        crash();
+    unlink(door);
+    unlink(log_sock);
+    snprintf(path, sizeof path, "%s/logs", dir);
+    rmdir(path);
+    rmdir(dir);
+}
+
+static void tell(int fd, const char *text, int pass)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec iov = { .iov_base = (char[256]){ 0 }, .iov_len = strlen(text) };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    memcpy(iov.iov_base, text, strlen(text));
+    if (pass >= 0) {
+        m.msg_control = control.room;
+        m.msg_controllen = sizeof control.room;
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof pass);
+        memcpy(CMSG_DATA(&control.head), &pass, sizeof pass);
+    }
+    cr_assert_geq(sendmsg(fd, &m, MSG_NOSIGNAL), 0, "%s", strerror(errno));
+}
+
+/* The next command, or "" if none comes within ms, or "closed". *fd gets a passed descriptor. */
+static const char *hear(int conn, int ms, int *fd)
+{
+    static char text[256];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec iov = { .iov_base = text, .iov_len = sizeof text - 1 };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+                        .msg_controllen = sizeof control.room };
+    struct pollfd pf = { .fd = conn, .events = POLLIN };
+    ssize_t n;
+
+    if (poll(&pf, 1, ms) <= 0)
+        return "";
+    n = recvmsg(conn, &m, MSG_CMSG_CLOEXEC);
+    if (n <= 0)
+        return "closed";
+    text[n] = '\0';
+    if (fd && CMSG_FIRSTHDR(&m))
+        memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof *fd);
+    return text;
+}
+
+#define EXPECT(conn, want)                                                              \
+    do {                                                                                \
+        const char *got_ = hear(conn, PATIENCE_MS, NULL);                               \
+        cr_assert_str_eq(got_, want);                                                   \
+    } while (0)
+
+/* Connects, introduces itself, gets the descriptor. */
+static int join(const char *name, int *listen_fd)
+{
+    int conn = dial(door, SOCK_SEQPACKET);
+    char hello[64];
+
+    cr_assert_geq(conn, 0);
+    snprintf(hello, sizeof hello, "{\"name\":\"%s\"}", name);
+    *listen_fd = -1;
+    tell(conn, hello, -1);
+    const char *got = hear(conn, PATIENCE_MS, listen_fd);
+    cr_assert_str_eq(got, "{\"cmd\":\"fd\"}");
+    cr_assert_geq(*listen_fd, 0);
+    return conn;
+}
+
+static void ready(int conn)
+{
+    tell(conn, "{\"state\":\"ready\"}", -1);
+}
+
+static int accept_one(int listen_fd)
+{
+    struct pollfd pf = { .fd = listen_fd, .events = POLLIN };
+
+    cr_assert_eq(poll(&pf, 1, PATIENCE_MS), 1, "no connection arrives on the handed-over socket");
+    return accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+}
+
+Test(handoff, preferred_accepts_other_holds, .init = set_up, .fini = tear_down)
+{
+    int lf, le, fluentd, embedded, engine;
+
+    start(false);
+    embedded = join("embedded", &le);
+    ready(embedded);
+    fluentd = join("fluentd", &lf);
+    ready(fluentd);
+    EXPECT(fluentd, "{\"cmd\":\"accept\"}");
+    EXPECT(embedded, "{\"cmd\":\"hold\"}");
+    engine = dial(log_sock, SOCK_STREAM);
+    cr_assert_geq(engine, 0);
+    cr_assert_geq(accept_one(lf), 0);
+    tell(fluentd, "{\"state\":\"down\",\"why\":\"in_forward does not answer\"}", -1);
+    EXPECT(fluentd, "{\"cmd\":\"hold\"}");
+    EXPECT(embedded, "{\"cmd\":\"accept\"}");
+}
+
+Test(handoff, silence_moves_it_within_2_s, .init = set_up, .fini = tear_down)
+{
+    int lf, le, fluentd, embedded;
+    int64_t since;
+    const char *got = "";
+
+    start(false);
+    fluentd = join("fluentd", &lf);
+    ready(fluentd);
+    since = zn_now_ms();
+    EXPECT(fluentd, "{\"cmd\":\"accept\"}");
+    embedded = join("embedded", &le);
+    ready(embedded);
+    EXPECT(embedded, "{\"cmd\":\"hold\"}");
+    while (!*got && zn_now_ms() - since < PATIENCE_MS) {
+        ready(embedded);
+        got = hear(embedded, 300, NULL);
+    }
+    cr_assert_str_eq(got, "{\"cmd\":\"accept\"}");
+    cr_assert_geq(zn_now_ms() - since, 1450);
+    cr_assert_leq(zn_now_ms() - since, 2000);
+}
+
+Test(handoff, embedded_as_the_wanted_one, .init = set_up, .fini = tear_down)
+{
+    int le, embedded;
+    int64_t since;
+
+    start(true);
+    since = zn_now_ms();
+    embedded = join("embedded", &le);
+    ready(embedded);
+    EXPECT(embedded, "{\"cmd\":\"accept\"}");
+    cr_assert_leq(zn_now_ms() - since, 1000, "the grace is for a standby only");
+}
+
+Test(handoff, restarted_supervisor_takes_the_same_socket_back, .init = set_up, .fini = tear_down)
+{
+    int lf, le = -1, fluentd, embedded, engine;
+    struct stat before, after;
+    const char *got;
+
+    start(false);
+    fluentd = join("fluentd", &lf);
+    cr_assert_eq(stat(log_sock, &before), 0);
+    crash();
+    close(fluentd);
+    engine = dial(log_sock, SOCK_STREAM); /* the engine connects while nobody supervises */
+    cr_assert_geq(engine, 0, "the socket must go on listening");
+    start(false);
+    /* Another collector that comes first has to wait for the descriptor. */
+    embedded = dial(door, SOCK_SEQPACKET);
+    tell(embedded, "{\"name\":\"embedded\"}", -1);
+    cr_assert_str_eq(hear(embedded, 300, NULL), "");
+    fluentd = dial(door, SOCK_SEQPACKET);
+    tell(fluentd, "{\"name\":\"fluentd\",\"fd\":true}", lf);
+    got = hear(embedded, PATIENCE_MS, &le);
+    cr_assert_str_eq(got, "{\"cmd\":\"fd\"}");
+    ready(fluentd);
+    EXPECT(fluentd, "{\"cmd\":\"accept\"}"); /* and no descriptor: it has the right one */
+    cr_assert_eq(stat(log_sock, &after), 0);
+    cr_assert_eq(before.st_ino, after.st_ino);
+    close(lf);
+    int conn = accept_one(le); /* what waited is still there, on the copy of the other */
+    cr_assert_eq(write(engine, "x", 1), 1);
+    cr_assert_eq(read(conn, &(char){ 0 }, 1), 1);
+}
+
+Test(handoff, stale_socket_is_not_taken, .init = set_up, .fini = tear_down)
+{
+    int lf, fluentd, stale, given = -1;
+    struct zn_err err = { 0 };
+    char other[96];
+    const char *got;
+
+    start(false);
+    snprintf(other, sizeof other, "%s/other", dir);
+    stale = zn_listen_unix(other, SOCK_STREAM, 0600, &err);
+    cr_assert_geq(stale, 0);
+    fluentd = dial(door, SOCK_SEQPACKET);
+    tell(fluentd, "{\"name\":\"fluentd\",\"fd\":true}", stale);
+    got = hear(fluentd, PATIENCE_MS, &given);
+    cr_assert_str_eq(got, "{\"cmd\":\"fd\"}");
+    cr_assert_geq(dial(log_sock, SOCK_STREAM), 0);
+    cr_assert_geq(accept_one(given), 0);
+    unlink(other);
+    /* something that does not listen at all */
+    lf = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    fluentd = dial(door, SOCK_SEQPACKET);
+    tell(fluentd, "{\"name\":\"fluentd\",\"fd\":true}", lf);
+    EXPECT(fluentd, "{\"cmd\":\"fd\"}");
+}
+
+Test(handoff, dead_socket_file_is_bound_anew_at_once, .init = set_up, .fini = tear_down)
+{
+    int lf;
+    int64_t since;
+
+    start(false);
+    crash(); /* nobody held a copy */
+    cr_assert_lt(dial(log_sock, SOCK_STREAM), 0);
+    start(false);
+    since = zn_now_ms();
+    join("fluentd", &lf);
+    cr_assert_leq(zn_now_ms() - since, 1000);
+}
+
+Test(handoff, holder_that_never_comes_is_replaced, .init = set_up, .fini = tear_down)
+{
+    int lf, le, fluentd, embedded;
+
+    start(false);
+    fluentd = join("fluentd", &lf);
+    crash();
+    close(fluentd);
+    start(false);
+    embedded = join("embedded", &le); /* within the patience of join: 10 s */
+    cr_assert_geq(dial(log_sock, SOCK_STREAM), 0);
+    cr_assert_geq(accept_one(le), 0);
+    close(lf);
+    close(embedded);
+}
+
+Test(handoff, bad_datagrams_close_the_connection, .init = set_up, .fini = tear_down)
+{
+    static const char *const bad[] = {
+        "not json", "[]", "{\"name\":\"intruder\"}", "{\"name\":7}", "{}", "\xff\xfe",
+        "{\"name\":\"fluentd\"",
+    };
+    static char large[4096];
+    int lf, conn;
+
+    start(false);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        conn = dial(door, SOCK_SEQPACKET);
+        tell(conn, bad[i], -1);
+        const char *got = hear(conn, PATIENCE_MS, NULL);
+        cr_assert_str_eq(got, "closed", "%s", bad[i]);
+        close(conn);
+    }
+    memset(large, ' ', sizeof large);
+    conn = dial(door, SOCK_SEQPACKET);
+    cr_assert_eq(send(conn, large, sizeof large, MSG_NOSIGNAL), (ssize_t)sizeof large);
+    EXPECT(conn, "closed");
+    conn = join("fluentd", &lf); /* it lives, and knows that future words may come */
+    tell(conn, "{\"state\":\"ready\",\"later\":1}", -1);
+    EXPECT(conn, "{\"cmd\":\"accept\"}");
+    tell(conn, "{\"state\":\"dancing\"}", -1);
+    tell(conn, "{\"state\":\"down\"}", -1);
+    EXPECT(conn, "{\"cmd\":\"hold\"}");
+}
+
+Test(handoff, connections_wait_while_there_is_no_collector, .init = set_up, .fini = tear_down)
+{
+    int waiting[200], lf, fluentd;
+
+    start(false);
+    for (int i = 0; i < 200; i++) {
+        waiting[i] = dial(log_sock, SOCK_STREAM);
+        cr_assert_geq(waiting[i], 0, "connection %d", i);
+    }
+    fluentd = join("fluentd", &lf);
+    ready(fluentd);
+    EXPECT(fluentd, "{\"cmd\":\"accept\"}");
+    for (int i = 0; i < 200; i++)
+        cr_assert_geq(accept_one(lf), 0);
+}
+
+Test(handoff, too_many_collectors_are_refused, .init = set_up, .fini = tear_down)
+{
+    int lf, conn[9];
+
+    start(false);
+    for (int i = 0; i < 8; i++)
+        conn[i] = join("embedded", &lf);
+    conn[8] = dial(door, SOCK_SEQPACKET);
+    EXPECT(conn[8], "closed");
+    close(conn[0]);
+    int64_t end = zn_now_ms() + PATIENCE_MS;
+    const char *got = "closed";
+    while (strcmp(got, "closed") == 0 && zn_now_ms() < end) { /* until the slot is seen free */
+        close(conn[8]);
+        conn[8] = dial(door, SOCK_SEQPACKET);
+        if (send(conn[8], "{\"name\":\"fluentd\"}", 18, MSG_NOSIGNAL) == 18)
+            got = hear(conn[8], PATIENCE_MS, NULL);
+    }
+    cr_assert_str_eq(got, "{\"cmd\":\"fd\"}");
+}
