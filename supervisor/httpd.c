@@ -90,6 +90,13 @@ static void resume_accepting(void *arg)
     zn_watch_set(&h->watch, EPOLLIN);
 }
 
+/* Something has changed for the better: a connection ended, or one is idle and can be closed. */
+static void may_accept(struct zn_httpd *h)
+{
+    if (h->paused && !h->resume.armed)
+        resume_accepting(h);
+}
+
 static void pause_accepting(struct zn_httpd *h, int64_t ms)
 {
     h->paused = true;
@@ -116,8 +123,7 @@ static void conn_close(struct zn_conn *c)
     zn_buf_done(&c->in);
     zn_buf_done(&c->out);
     free(c);
-    if (h->paused && !h->resume.armed)
-        resume_accepting(h);
+    may_accept(h);
 }
 
 /* Sends what waits. False: the connection is gone (closed here). */
@@ -156,6 +162,7 @@ static void finish_conn(struct zn_conn *c)
     shutdown(c->watch.fd, SHUT_WR);
     zn_timer_set(c->h->loop, &c->timer, LINGER_MS);
     zn_watch_set(&c->watch, EPOLLIN);
+    may_accept(c->h);
 }
 
 static void await_request(struct zn_conn *c)
@@ -167,6 +174,8 @@ static void await_request(struct zn_conn *c)
     c->answered = c->head_only = false;
     zn_timer_set(c->h->loop, &c->timer, idle ? l->idle_ms : l->request_ms);
     zn_watch_set(&c->watch, EPOLLIN);
+    if (idle)
+        may_accept(c->h);
 }
 
 static void refuse(struct zn_conn *c, int status)
