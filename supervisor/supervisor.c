@@ -90,6 +90,7 @@ void zn_supervisor_stage(struct zn_supervisor *s, enum zn_stage stage)
     if (s->stage == stage)
         return;
     s->stage = stage;
+    s->stage_since_ms = zn_now_ms();
     snprintf(s->stage_message, sizeof s->stage_message, "%s", stage_words[stage]);
     zn_info("stage=\"%s\"", stage_words[stage]);
     zn_supervisor_publish(s, ZN_CHANGED_PLATFORM);
@@ -131,6 +132,13 @@ void zn_supervisor_feed(struct zn_supervisor *s, unsigned i, enum zn_component_e
     note_readiness(s);
 }
 
+static void block(struct zn_supervisor *s)
+{
+    if (s->facts[ZN_C_API].wanted && s->facts[ZN_C_POSTGRES].wanted && !s->migrated)
+        s->components[ZN_C_API].blocked_by |= ZN_BLOCK_MIGRATION;
+    zn_component_resolve(s->components, s->config.components);
+}
+
 void zn_supervisor_resolve(struct zn_supervisor *s)
 {
     uint32_t before[ZN_C_MAX];
@@ -140,9 +148,7 @@ void zn_supervisor_resolve(struct zn_supervisor *s)
         before[i] = s->components[i].blocked_by;
         word[i] = zn_component_word(&s->components[i]);
     }
-    if (s->facts[ZN_C_API].wanted && s->facts[ZN_C_POSTGRES].wanted && !s->migrated)
-        s->components[ZN_C_API].blocked_by |= ZN_BLOCK_MIGRATION;
-    zn_component_resolve(s->components, s->config.components);
+    block(s);
     zn_boot_migrate(s);
     for (unsigned i = 0; i < ZN_C_MAX; i++) {
         struct zn_component *c = &s->components[i];
@@ -217,6 +223,7 @@ int zn_supervisor_init(struct zn_supervisor *s, const struct zn_config *config,
         s->facts[i].memory_cap = (uint64_t)s->components[i].def->cap_mib << 20;
         s->facts[i].since_ns = s->started_ns;
     }
+    block(s);
     if (zn_engine_open(loop, config->engine, engine_state, s, &s->engine, err) < 0 ||
         zn_boot_open(s, err) < 0 || zn_watcher_open(s, err) < 0 || zn_edge_open(s, err) < 0) {
         zn_supervisor_done(s);

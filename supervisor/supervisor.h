@@ -56,6 +56,7 @@ struct zn_supervisor {
     struct zn_loop *loop;
     struct zn_engine *engine;
     enum zn_stage stage;
+    int64_t stage_since_ms;
     char stage_message[256];  /* the step under way, or why it does not go on */
     char version[32];         /* of the platform: manifest, else the build's */
     uint64_t seq;             /* grows with every published change; starts at 1 */

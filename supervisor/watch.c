@@ -214,6 +214,8 @@ static void judge(struct zn_watcher *w, json_t *tasks)
     zn_supervisor_stage(s, ZN_STAGE_RUN);
     zn_watch_events(w);
     zn_boot_images(s);
+    /* Before anything is wanted: else dependents would start as if they needed nobody. */
+    zn_supervisor_resolve(s);
     for (unsigned i = 0; i < ZN_C_MAX; i++)
         if (s->facts[i].wanted)
             zn_supervisor_feed(s, i, ZN_EV_WANT_UP);

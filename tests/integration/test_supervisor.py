@@ -11,7 +11,9 @@ from urllib.parse import quote
 import pytest
 from private_engine import PrivateEngine, unix_request, wait_until
 
-COMPONENTS = ["caddy", "postgres", "valkey", "loki"]
+# In boot order: four that need nobody, temporal that needs postgres, zaned-api that needs three and the migrations.
+COMPONENTS = ["caddy", "postgres", "valkey", "loki", "temporal", "zaned-api"]
+IMAGES = ["caddy", "postgres", "valkey", "loki", "temporal", "zaned"]
 
 
 class Supervised:
@@ -81,7 +83,7 @@ class Supervised:
 @pytest.fixture(scope="module")
 def images(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("platform-images")
-    made = subprocess.run([root / "image/build", "--out", out, *COMPONENTS], stdout=subprocess.PIPE,
+    made = subprocess.run([root / "image/build", "--out", out, *IMAGES], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     assert made.returncode == 0, made.stdout[-3000:]
     return out
@@ -108,10 +110,23 @@ def box(binary, images):
 def test_caddy_is_ready_first_and_images_load_in_boot_order(box):
     lines = box.text().splitlines()
     loads = [m[1] for line in lines if (m := re.search(r"loading image=\S+ from=\S+/(\w+)\.tar", line))]
-    assert loads == COMPONENTS
+    assert loads == IMAGES
     ready = [m[1] for line in lines if (m := re.search(r"component=(\S+) starting -> ready", line))]
     assert ready[0] == "caddy"
     assert set(ready) == set(COMPONENTS)
+
+
+def test_dependents_are_created_only_after_what_they_need_is_ready(box):
+    text = box.text()
+
+    def at(words):
+        assert words in text, words
+        return text.index(words)
+    assert at("component=postgres starting -> ready") < at("creating service=zn-temporal")
+    assert at("component=postgres starting -> ready") < at("running the migrations")
+    for needed in ("component=valkey starting -> ready", "component=temporal starting -> ready", "migrations are done"):
+        assert at(needed) < at("creating service=zn-zaned-api"), needed
+    assert "zn-migrate" not in box.services(), "the one-shot job is removed"
 
 
 def test_components_are_confined(box):
@@ -250,7 +265,7 @@ def test_stop_ends_in_reverse_order_and_leaves_no_service(box):
     mark = len(box.text())
     unix_request(box.run_dir / "supervisor.sock", "POST", "/v1/stop", timeout=5)
     assert box.process.wait(150) == 100
-    order = re.findall(r"stopping component=(\w+)", box.text()[mark:])
+    order = re.findall(r"stopping component=([\w-]+)", box.text()[mark:])
     assert [n for n in order if n != "migrate"] == COMPONENTS[::-1]
     assert not [s for s in box.services() if s.startswith("zn-")]
     label = quote(json.dumps({"label": ["zane.component"]}))
