@@ -259,8 +259,8 @@ void zn_table_component(const json_t *detail, const struct zn_table_style *st, s
         char label[80];
         const char *message = zn_json_str(o, "message", "");
 
-        snprintf(label, sizeof label, "  %.19sZ  %-9.12s%s", zn_json_str(o, "at", "?"),
-                 zn_json_str(o, "state", "?"), *message ? "  " : "");
+        snprintf(label, sizeof label, "  %.19sZ  %-*.12s%s", zn_json_str(o, "at", "?"),
+                 *message ? 9 : 0, zn_json_str(o, "state", "?"), *message ? "  " : "");
         add_line(ret, st, label, message);
     }
     if (json_array_size(last))

@@ -44,6 +44,7 @@ static void delete_other(void *arg, uint32_t events)
     if (p->free_other) {
         memset(p->other, 0xdb, sizeof *p->other);
         free(p->other);
+        p->other = NULL;
     }
     zn_watch_del(p->self);
     zn_loop_stop(p->l);
@@ -72,6 +73,9 @@ Test(loop, deleted_watch_gets_no_event_of_the_same_round)
     zn_loop_run(l);
     zn_loop_run(l); /* the timer's round: nothing else is left to call */
     cr_assert_eq(calls, 1);
+    for (int i = 0; i < 2; i++)
+        if (!pair[i].other) /* it ran, and freed the other one */
+            free(w[i]);
     zn_loop_close(l);
 }
 
