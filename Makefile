@@ -125,6 +125,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: probes help all zaned supervisor deps images clean check lint unit fuzz asan
+.PHONY: probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:
