@@ -47,7 +47,6 @@ static void delete_other(void *arg, uint32_t events)
         p->other = NULL;
     }
     zn_watch_del(p->self);
-    zn_loop_stop(p->l);
 }
 
 Test(loop, deleted_watch_gets_no_event_of_the_same_round)
@@ -71,7 +70,6 @@ Test(loop, deleted_watch_gets_no_event_of_the_same_round)
     struct zn_timer end = { .fn = stop_loop, .arg = l };
     zn_timer_set(l, &end, 50);
     zn_loop_run(l);
-    zn_loop_run(l); /* the timer's round: nothing else is left to call */
     cr_assert_eq(calls, 1);
     for (int i = 0; i < 2; i++)
         if (!pair[i].other) /* it ran, and freed the other one */
@@ -175,7 +173,7 @@ Test(loop, timer_that_rearms_for_now_starves_nobody)
     cr_assert_eq(zn_watch_add(l, &w, &err), 0);
     zn_timer_set(l, &g.t, 0);
     zn_loop_run(l); /* would never return if the timer pass did not end */
-    cr_assert_geq(g.calls, 3);
+    cr_assert_leq(g.calls, 4, "once a round, not as often as fits into a millisecond");
     zn_loop_close(l);
 }
 
