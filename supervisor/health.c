@@ -122,11 +122,18 @@ static bool is_broken(const struct zn_component *c)
 /* One sentence about the whole. */
 static json_t *summary(const struct zn_supervisor *s)
 {
-    unsigned ready, wanted, broken = 0;
+    unsigned ready, wanted;
+    bool broken = false, again = false;
 
     zn_health_count(s, &ready, &wanted);
-    for (unsigned i = 0; i < ZN_C_MAX; i++)
-        broken += s->facts[i].wanted && is_broken(&s->components[i]);
+    for (unsigned i = 0; i < ZN_C_MAX; i++) {
+        const struct zn_component *c = &s->components[i];
+
+        if (!s->facts[i].wanted || zn_component_ready(c))
+            continue;
+        broken |= is_broken(c);
+        again |= c->process == ZN_P_BACKOFF || c->restarts;
+    }
     switch (s->stage) {
     case ZN_STAGE_ENGINE:
         return json_string("Zane is waiting for the container engine");
@@ -142,7 +149,8 @@ static json_t *summary(const struct zn_supervisor *s)
     if (s->ready_ns)
         return json_string("Zane is ready");
     return json_sprintf("%s: %u of %u parts are ready",
-                        broken ? "Zane needs attention" : "Zane is starting", ready, wanted);
+                        broken ? "Zane needs attention"
+                               : again ? "Zane is recovering" : "Zane is starting", ready, wanted);
 }
 
 /* Since when `ready` is what it is: a platform that is not ready misses something since the

@@ -508,6 +508,15 @@ void zn_httpd_broadcast(struct zn_httpd *h, const void *data, size_t n)
     }
 }
 
+void zn_httpd_end_streams(struct zn_httpd *h)
+{
+    for (struct zn_conn *c = h->first, *next; c; c = next) {
+        next = c->next;
+        if (c->state == CS_STREAM && flush(c))
+            conn_close(c);
+    }
+}
+
 unsigned zn_httpd_conns(const struct zn_httpd *h)
 {
     return h->nconns;

@@ -48,6 +48,9 @@ bool zn_conn_stream(struct zn_conn *c, const char *headers, const void *first, s
 /* To every stream of the server. Must not be called while a handler's connection is a stream. */
 void zn_httpd_broadcast(struct zn_httpd *h, const void *data, size_t n);
 
+/* Ends every stream of the server, after what fits into their sockets. */
+void zn_httpd_end_streams(struct zn_httpd *h);
+
 unsigned zn_httpd_conns(const struct zn_httpd *h);
 unsigned zn_httpd_streams(const struct zn_httpd *h);
 

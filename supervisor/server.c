@@ -278,6 +278,11 @@ static void on_change(void *arg, unsigned component)
                           doc);
     if (event.s)
         zn_httpd_broadcast(srv->api, event.s, event.n);
+    if (component == ZN_C_CADDY && s->components[ZN_C_CADDY].process == ZN_P_STOPPING) {
+        /* It waits for the streams that it relays: they would hold up its end for as long as it may. */
+        send_page_state(srv);
+        zn_httpd_end_streams(srv->page);
+    }
     if (!srv->page_due.armed)
         zn_timer_set(s->loop, &srv->page_due, PAGE_MS);
 }

@@ -140,6 +140,8 @@ static void handle(void *arg, struct zn_conn *c, const struct zn_request *r)
         memset(big, 'x', 32 * 1024);
         zn_httpd_broadcast(httpd, big, 32 * 1024);
     }
+    if (zn_str_eq(r->path, zn_str("/end")))
+        zn_httpd_end_streams(httpd);
     if (zn_str_eq(r->path, zn_str("/big"))) {
         memset(big, 'b', sizeof big);
         zn_conn_reply(c, 200, "text/plain", NULL, big, sizeof big);
@@ -393,6 +395,22 @@ Test(server, streams_are_limited_and_counted, .init = set_up, .fini = tear_down)
     close(fd[1]);
     close(fd[2]);
     wait_stats(" 0");
+}
+
+Test(server, ended_streams_close_and_nothing_else_does, .init = set_up, .fini = tear_down)
+{
+    int one = dial(), two = dial(), asker = dial();
+
+    put(one, GET("/stream"));
+    put(two, GET("/stream"));
+    take(one, "first\n\n");
+    take(two, "first\n\n");
+    put(asker, GET("/end"));
+    cr_assert_not_null(strstr(take(asker, "\r\n\r\n"), "200 OK"));
+    cr_assert(closed(one));
+    cr_assert(closed(two));
+    put(asker, GET("/stats"));
+    cr_assert(zn_ends_with(take(asker, "1 0"), "1 0"));
 }
 
 /* A reader that takes nothing is dropped; one that reads gets every byte, and pushing never stalls. */

@@ -255,6 +255,10 @@ Test(health, the_whole_in_a_sentence)
     zn_auto_json starting = zn_health_public(&s);
     cr_assert_str_eq(zn_json_str(starting, "summary", ""),
                      "Zane is starting: 7 of 8 parts are ready");
+    s.components[ZN_C_WORKER].restarts = 1;
+    zn_auto_json again = zn_health_public(&s);
+    cr_assert_str_eq(zn_json_str(again, "summary", ""),
+                     "Zane is recovering: 7 of 8 parts are ready");
     hold_postgres();
     zn_auto_json held = zn_health_public(&s);
     cr_assert_str_eq(zn_json_str(held, "summary", ""),
@@ -282,7 +286,7 @@ Test(page, escapes_and_needs_no_script)
     cr_assert_null(strstr(page, "<script>alert"));
     cr_assert_not_null(strstr(page, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; "
                                     "&quot;more&quot;."));
-    cr_assert_not_null(strstr(page, "<title>Zane is starting: 7 of 8 parts are ready</title>"));
+    cr_assert_not_null(strstr(page, "<title>Zane is recovering: 7 of 8 parts are ready</title>"));
     cr_assert_not_null(strstr(page, "<noscript><meta http-equiv=\"refresh\""));
     cr_assert_not_null(strstr(page, ">Restarting<"));
     cr_assert_not_null(strstr(page, "It is started again within a minute."));
