@@ -11,7 +11,8 @@
 struct zn_collector; /* owner: the caller of zn_collector_start */
 struct zn_config;
 
-struct zn_collector_opts { /* all borrowed until zn_collector_stop */
+/* name and handoff are borrowed until zn_collector_stop, the rest is copied. */
+struct zn_collector_opts {
     const char *name;      /* for the supervisor: "embedded" */
     const char *handoff;   /* path of the supervisor's hand-over socket */
     const char *dir;       /* of the disk buffer */
