@@ -35,8 +35,15 @@ struct group {
     unsigned seq;
 };
 
+/* Identities of a batch: the driver sends a line again whenever it is not sure, often into one batch. */
+struct seen {
+    char (*slot)[ZN_LOG_IDENTITY_LEN];
+    size_t mask;
+};
+
 struct work {
     struct zn_arena arena;
+    struct seen seen;
     struct zn_ingest_result *out;
     json_t *doc, *streams;
     struct group *groups; /* room for one for each item */
@@ -140,6 +147,22 @@ static struct group *group_of(struct work *w, int64_t ns)
     return g;
 }
 
+/* True if the identity was there before; it is afterwards. There is always a free slot. */
+static bool repeated(struct seen *seen, const struct zn_log_key *key)
+{
+    char id[ZN_LOG_IDENTITY_LEN];
+    size_t at = 0;
+
+    zn_log_identity(key, id);
+    for (unsigned i = 0; i < 8; i++)
+        at = at << 8 | (unsigned char)(id[2 * i] * 16 + id[2 * i + 1]);
+    for (at &= seen->mask; seen->slot[at][0]; at = (at + 1) & seen->mask)
+        if (memcmp(seen->slot[at], id, sizeof id) == 0)
+            return true;
+    memcpy(seen->slot[at], id, sizeof id);
+    return false;
+}
+
 /* Level, origin and what the order of equal times needs, as structured metadata. */
 static json_t *metadata(struct work *w, struct group *g, const struct item *in, json_t *obj,
                         int64_t ns, long long ordinal, struct zn_str plain)
@@ -176,13 +199,19 @@ static int add_line(struct work *w, const struct item *in, json_t *obj, int64_t 
     ZN_AUTO(zn_buf_done) struct zn_buf line = ZN_BUF(ZN_LINE_MAX + 64);
     struct group *g = w->out_of_memory ? NULL : group_of(w, ns);
     size_t raw = strlen(in->log);
+    struct zn_str plain;
     json_t *meta, *value;
 
     zn_log_plain(&line, in->log, raw);
     if (!g || line.failed)
         return zn_fail(err, ZN_INTERNAL, "out of memory for a batch of log lines");
-    meta = metadata(w, g, in, obj, ns, ordinal,
-                    (struct zn_str){ line.mem ? line.mem : "", line.len });
+    plain = (struct zn_str){ line.mem ? line.mem : "", line.len };
+    if (repeated(&w->seen, &(struct zn_log_key){ ns, zn_str(in->container_id), zn_str(in->source),
+                                                 zn_str(in->partial_id), plain, (int)ordinal })) {
+        w->out->inserted++; /* it is in the batch */
+        return 0;
+    }
+    meta = metadata(w, g, in, obj, ns, ordinal, plain);
     if (line.len != raw) { /* the text with its colours, where there are any */
         if (raw > 60000)
             refuse(w, "colours of a line of %zu bytes were not kept (at most 60000)", raw);
@@ -272,9 +301,12 @@ int zn_ingest(struct zn_loki *loki, json_t *batch, int64_t now_ns, struct zn_ing
         return zn_fail(err, ZN_INVALID, "%zu log lines in one batch, at most %d", n,
                        ZN_INGEST_ITEMS_MAX);
     w.groups = calloc(n ? n : 1, sizeof *w.groups);
+    for (w.seen.mask = 63; w.seen.mask < 2 * n; w.seen.mask = 2 * w.seen.mask + 1)
+        ;
+    w.seen.slot = calloc(w.seen.mask + 1, sizeof *w.seen.slot);
     w.streams = json_array();
     w.doc = json_pack("{s:o}", "streams", w.streams);
-    if (!w.groups || !w.doc)
+    if (!w.groups || !w.doc || !w.seen.slot)
         r = zn_fail(err, ZN_INTERNAL, "out of memory for a batch of log lines");
     for (size_t i = 0; r == 0 && i < n; i++)
         r = add_item(&w, i, json_array_get(batch, i), err);
@@ -282,6 +314,7 @@ int zn_ingest(struct zn_loki *loki, json_t *batch, int64_t now_ns, struct zn_ing
         r = deliver(loki, &w, err);
     json_decref(w.doc);
     free(w.groups);
+    free(w.seen.slot);
     zn_arena_done(&w.arena);
     return r;
 }

@@ -85,6 +85,17 @@ Test(ingest, equal_times_keep_their_order, .timeout = 5)
     cr_expect_str_eq(meta(value(0, 2), "seq"), "2");
 }
 
+/* Docker's driver sends a line again whenever stdout and stderr mixed up their acknowledgements. */
+Test(ingest, repetitions_in_a_batch_are_stored_once, .timeout = 5)
+{
+    cr_assert_eq(ingest("[" ITEM("a", "") "," ITEM("b", "") "," ITEM("a", "") "," ITEM("b", "") "]"), 0);
+    cr_expect_eq(res.inserted, 4);
+    cr_expect_eq(res.refused, 0);
+    cr_expect_eq(json_array_size(json_object_get(
+                     json_array_get(json_object_get(pushed, "streams"), 0), "values")), 2);
+    cr_expect_str_eq(meta(value(0, 1), "seq"), "1");
+}
+
 Test(ingest, pieces_of_one_line_differ, .timeout = 5)
 {
 #define PIECE(n, last)                                                                             \
