@@ -46,7 +46,7 @@ def test_a_migration_that_changed_after_it_was_applied_is_refused(probe, postgre
     last = sorted(folder.glob("*.sql"))[-1]
     last.write_text(last.read_text() + "\n-- one more thing\n")
     done = run(probe, postgres, folder)
-    assert done.returncode == 1 and "was changed after it had been applied" in done.stdout, done.stdout
+    assert done.returncode == 1 and "was changed after it was applied" in done.stdout, done.stdout
 
 
 def test_a_failing_migration_leaves_nothing_behind(probe, postgres, root, tmp_path):

@@ -1,4 +1,5 @@
 /* The router: finds the route, who is asking, whether they may, and calls the handler. */
+#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "zaned/api/api.h"
 #include "zaned/api/session.h"
+#include "zaned/config.h"
 #include "zaned/store/store.h"
 
 enum { SEGMENTS_MAX = 24, METHODS_TEXT = 64, ANON_LIMIT = 60, TLS_LIMIT = 60, REGISTRATION_LIMIT = 30 };
@@ -186,19 +188,56 @@ static bool changes_something(const char *method)
     return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
 }
 
+/* A browser says which page a request comes from. Login is checked too: a foreign page must not log
+ * its visitor in as somebody else. */
+static bool origin_is_ours(const struct zn_request *req)
+{
+    const char *origin = zn_request_header(req, "Origin");
+    const char *host = zn_request_header(req, "Host");
+    const char *scheme = req->secure ? "https://" : "http://";
+    size_t n = strlen(scheme);
+
+    if (!origin)
+        return true;
+    return host && strncmp(origin, scheme, n) == 0 && strcmp(origin + n, host) == 0;
+}
+
 /* A foreign page may make a browser send the cookie, but can neither read the token nor fake Origin. */
 static const char *csrf_problem(const struct zn_call *c)
 {
     const char *token = zn_request_header(c->req, "X-CSRFToken");
-    const char *origin = zn_request_header(c->req, "Origin");
-    const char *host = zn_request_header(c->req, "Host");
-    const char *rest = origin ? strstr(origin, "://") : NULL;
 
-    if (!token || !zn_secret_eq(token, c->who.csrf_token))
-        return "CSRF Failed: CSRF token missing or incorrect.";
-    if (origin && strcmp(origin, "null") != 0 && (!rest || !host || strcmp(rest + 3, host) != 0))
+    if (!changes_something(c->req->method))
+        return NULL;
+    if (!origin_is_ours(c->req))
         return "CSRF Failed: Origin checking failed.";
+    if (c->who.user_id && (!token || !zn_secret_eq(token, c->who.csrf_token)))
+        return "CSRF Failed: CSRF token missing or incorrect.";
     return NULL;
+}
+
+static bool below(const char *host, const char *domain)
+{
+    size_t n = strlen(host), d = strlen(domain);
+
+    return n >= d && strcmp(host + n - d, domain) == 0 && (n == d || host[n - d - 1] == '.');
+}
+
+/* Names under which nobody else's page can reach us (DNS rebinding): ours, other components', and
+ * bare addresses. */
+static bool host_is_ours(const struct zn_config *cfg, const struct zn_request *req)
+{
+    const char *given = zn_request_header(req, "Host");
+    char host[256];
+    struct in_addr addr;
+
+    if (!given || strlen(given) >= sizeof host)
+        return false;
+    snprintf(host, sizeof host, "%.*s", (int)strcspn(given, ":"), given);
+    zn_lower(host);
+    return *given == '[' || inet_pton(AF_INET, host, &addr) == 1 || below(host, "localhost") ||
+           zn_starts_with(host, "zn-") || below(host, cfg->root_domain) ||
+           below(host, cfg->app_domain);
 }
 
 static bool ingest_allowed(const struct zn_call *c)
@@ -222,7 +261,9 @@ static int check_scope(struct zn_call *c, const struct zn_route *r, struct zn_er
                                 [ZN_SCOPE_OWNER] = ZN_ROLE_OWNER };
 
     if (r->scope == ZN_SCOPE_PUBLIC)
-        return 0;
+        return origin_is_ours(c->req) || !changes_something(c->req->method)
+                   ? 0
+                   : zn_fail(err, ZN_DENIED, "CSRF Failed: Origin checking failed.");
     if (r->scope == ZN_SCOPE_INGEST) {
         if (ingest_allowed(c))
             return 0;
@@ -232,7 +273,7 @@ static int check_scope(struct zn_call *c, const struct zn_route *r, struct zn_er
     }
     if (!c->who.user_id)
         return zn_fail(err, ZN_UNAUTHENTICATED, "Authentication credentials were not provided.");
-    if (changes_something(c->req->method) && csrf_problem(c))
+    if (csrf_problem(c))
         return zn_fail(err, ZN_DENIED, "%s", csrf_problem(c));
     if (r->scope == ZN_SCOPE_SESSION)
         return 0;
@@ -307,6 +348,10 @@ static void run(struct zn_call *c, const struct zn_route *r, struct zn_reply *re
     struct zn_err err = { 0 };
     int limited;
 
+    if (r->lane == ZN_LANE_WORKER && !host_is_ours(c->api->cfg, c->req)) {
+        zn_reply_error(reply, 400, "bad_request", "Invalid Host header.", NULL);
+        return;
+    }
     if (r->lane == ZN_LANE_WORKER && load_caller(c, &err) < 0)
         goto failed;
     if (r->lane == ZN_LANE_WORKER) {

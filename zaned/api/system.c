@@ -29,22 +29,31 @@ static const char *missing(struct zn_api *api, struct zn_err *err)
     return zn_sessions_ping(api->sessions, err) < 0 ? "valkey" : NULL;
 }
 
-/* One look a second at most, however many ask. */
+/* One look a second at most, and one at a time, however many ask: the others get the last answer, so
+ * that a silent database cannot hold all workers. */
 static int readyz(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static int64_t at_ms;
-    static const char *bad;
+    static const char *bad = "start";
     static char reason[256];
+    static bool looking;
+    bool look;
     char why[256];
     const char *what;
 
     (void)err;
     pthread_mutex_lock(&lock);
-    if (!at_ms || zn_now_ms() - at_ms > READY_FRESH_MS) {
+    look = !looking && (!at_ms || zn_now_ms() - at_ms > READY_FRESH_MS);
+    if (look) {
         struct zn_err e = { 0 };
 
-        bad = missing(c->api, &e);
+        looking = true;
+        pthread_mutex_unlock(&lock);
+        what = missing(c->api, &e);
+        pthread_mutex_lock(&lock);
+        looking = false;
+        bad = what;
         memcpy(reason, e.msg, sizeof reason);
         at_ms = zn_now_ms();
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,8 @@ struct zn_server {
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct exchange *head, **tail;
+    atomic_uint running; /* exchanges between head and end of the answer */
+    atomic_bool draining;
     bool stop;
 };
 
@@ -157,6 +160,7 @@ static struct exchange *exchange_new(struct zn_server *s, struct MHD_Connection 
         return NULL;
     x->s = s;
     x->conn = conn;
+    atomic_fetch_add(&s->running, 1);
     x->arena.limit = ARENA_LIMIT;
     x->began_ms = zn_now_ms();
     x->limit = ZN_BODY_MAX;
@@ -204,7 +208,7 @@ static enum MHD_Result answer(struct exchange *x)
     MHD_add_response_header(r, "X-Request-Id", x->req.id);
     MHD_add_response_header(r, "Cache-Control", "no-store");
     MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    if (rep->close)
+    if (rep->close || atomic_load(&x->s->draining))
         MHD_add_response_header(r, "Connection", "close");
     for (unsigned i = 0; i < rep->nheaders; i++)
         MHD_add_response_header(r, rep->headers[i].name, rep->headers[i].value);
@@ -302,6 +306,7 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **req_cls,
     if (!h)
         return;
     if (h->x) {
+        atomic_fetch_sub(&h->x->s->running, 1);
         zn_buf_done(&h->x->reply.body);
         zn_buf_done(&h->x->body);
         zn_arena_done(&h->x->arena);
@@ -367,8 +372,7 @@ static int start_daemon(struct zn_server *s, struct zn_err *err)
         MHD_OPTION_CONNECTION_LIMIT, s->cfg.max_conns, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONN_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(s->cfg.arrive_ms / 1000 + 60), MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-        MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
     if (!s->daemon)
         return zn_fail_errno(err, errno, "listening on %s:%d", s->cfg.address, s->cfg.port);
     return 0;
@@ -407,19 +411,13 @@ int zn_server_port(const struct zn_server *s)
     return info ? info->port : -1;
 }
 
-/* Waits until no connection is left, at most ms. */
+/* Waits until no request is under way, at most ms; idle kept-alive connections don't count. */
 static void drain(struct zn_server *s, int64_t ms)
 {
     int64_t end = zn_now_ms() + ms;
 
-    for (unsigned i = 0; zn_now_ms() < end; i++) {
-        const union MHD_DaemonInfo *info =
-            MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-
-        if (!info || info->num_connections == 0)
-            return;
+    for (unsigned i = 0; atomic_load(&s->running) && zn_now_ms() < end; i++)
         zn_pause_ms(zn_backoff_ms(i, 5, 50, 0));
-    }
 }
 
 void zn_server_stop(struct zn_server *s, int64_t drain_ms)
@@ -430,6 +428,7 @@ void zn_server_stop(struct zn_server *s, int64_t drain_ms)
         MHD_socket fd = MHD_quiesce_daemon(s->daemon);
         if (fd != MHD_INVALID_SOCKET)
             close(fd);
+        atomic_store(&s->draining, true);
         drain(s, drain_ms);
     }
     /* The workers finish what is queued: no connection may stay suspended. */

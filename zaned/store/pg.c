@@ -1,17 +1,22 @@
+#include "zaned/store/store.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "zaned/store/store.h"
+#include "base/str.h"
+#include "zaned/store/conn.h"
 
-enum { TX_TRIES = 5, FREE_MAX = 32 };
-static const int64_t TX_FIRST_MS = 10, TX_MAX_MS = 300;
+enum {
+    TX_TRIES = 5,
+    GRACE_MS = 1000, /* the server's own statement_timeout should speak first */
+    IDLE_IN_TX_MS = 60000,
+};
 
 const struct zn_sql zn_sql_table[ZN_SQL_MAX] = {
 #define X(id, nargs, text) [ZN_SQL_##id] = { #id, text, nargs },
@@ -21,70 +26,64 @@ const struct zn_sql zn_sql_table[ZN_SQL_MAX] = {
 
 struct zn_conn {
     PGconn *pg;
-    struct zn_conn *next; /* in the free list */
+    struct zn_conn *next;      /* in the idle list */
+    int64_t statement_ms;
     bool prepared[ZN_SQL_MAX];
-    bool in_tx;
+    bool broken;               /* not to be used again */
+    bool listening;            /* has state of its own: not to be pooled again */
+    bool retry;                /* the last error asks for the whole transaction again */
 };
 
 struct zn_store {
-    char *conninfo;
-    unsigned max_conns;
-    int acquire_ms, statement_ms;
+    char *host, *user, *password, *dbname, *application;
+    char port[8], options[128], connect_s[12];
+    struct zn_store_config cfg; /* numbers only: its texts are the caller's */
     pthread_mutex_t lock;
     pthread_cond_t freed;
-    struct zn_conn *free;
-    unsigned in_use;
+    struct zn_conn *idle;
+    unsigned open; /* idle and handed out */
 };
 
-/* key='value' with quotes and backslashes escaped, as libpq reads it. */
-static void option(struct zn_buf *b, const char *key, const char *value)
+static char *dup_or_empty(const char *s)
 {
-    zn_buf_printf(b, "%s='", key);
-    for (const char *p = value ? value : ""; *p; p++) {
-        if (*p == '\'' || *p == '\\')
-            zn_buf_putc(b, '\\');
-        zn_buf_putc(b, *p);
-    }
-    zn_buf_puts(b, "' ");
+    return strdup(s ? s : "");
 }
 
 int zn_store_open(const struct zn_store_config *cfg, struct zn_store **ret, struct zn_err *err)
 {
     struct zn_store *s = calloc(1, sizeof *s);
-    zn_auto_buf struct zn_buf b = ZN_BUF(8192);
-    char text[96];
-
-    option(&b, "host", cfg->host);
-    option(&b, "user", cfg->user);
-    option(&b, "password", cfg->password);
-    option(&b, "dbname", cfg->dbname);
-    option(&b, "application_name", cfg->application);
-    snprintf(text, sizeof text, "-c statement_timeout=%d -c idle_in_transaction_session_timeout=60000",
-             cfg->statement_ms);
-    option(&b, "options", text);
-    zn_buf_printf(&b, "port=%d connect_timeout=%d keepalives_idle=30 keepalives_interval=5 "
-                      "keepalives_count=3 tcp_user_timeout=15000 client_encoding=UTF8",
-                  cfg->port, (cfg->statement_ms + 999) / 1000);
-    if (!s || !zn_buf_str(&b)) {
-        free(s);
-        return zn_fail(err, ZN_INTERNAL, "out of memory");
-    }
-    s->conninfo = zn_buf_take(&b);
-    s->max_conns = cfg->max_conns ? cfg->max_conns : 4;
-    s->acquire_ms = cfg->acquire_ms ? cfg->acquire_ms : 5000;
-    s->statement_ms = cfg->statement_ms;
-    pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_t attr;
+
+    if (!s)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    s->cfg = *cfg;
+    s->host = dup_or_empty(cfg->host);
+    s->user = dup_or_empty(cfg->user);
+    s->password = dup_or_empty(cfg->password);
+    s->dbname = dup_or_empty(cfg->dbname);
+    s->application = dup_or_empty(cfg->application);
+    snprintf(s->port, sizeof s->port, "%d", cfg->port);
+    snprintf(s->connect_s, sizeof s->connect_s, "%d", (cfg->statement_ms + 999) / 1000);
+    snprintf(s->options, sizeof s->options,
+             "-c statement_timeout=%d -c idle_in_transaction_session_timeout=%d -c timezone=UTC",
+             cfg->statement_ms, IDLE_IN_TX_MS);
+    pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->freed, &attr);
     pthread_condattr_destroy(&attr);
+    if (!s->host || !s->user || !s->password || !s->dbname || !s->application) {
+        zn_store_close(s);
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    }
     *ret = s;
     return 0;
 }
 
 static void conn_free(struct zn_conn *c)
 {
+    if (!c)
+        return;
     PQfinish(c->pg);
     free(c);
 }
@@ -93,106 +92,114 @@ void zn_store_close(struct zn_store *s)
 {
     if (!s)
         return;
-    while (s->free) {
-        struct zn_conn *c = s->free;
-        s->free = c->next;
+    while (s->idle) {
+        struct zn_conn *c = s->idle;
+        s->idle = c->next;
         conn_free(c);
     }
-    pthread_mutex_destroy(&s->lock);
+    if (s->password)
+        explicit_bzero(s->password, strlen(s->password));
+    free(s->host);
+    free(s->user);
+    free(s->password);
+    free(s->dbname);
+    free(s->application);
     pthread_cond_destroy(&s->freed);
-    explicit_bzero(s->conninfo, strlen(s->conninfo));
-    free(s->conninfo);
+    pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
-/* First line of the server's words, without the line break. */
-static void first_line(const char *text, char *ret, size_t size)
+static void ignore_notice(void *arg, const PGresult *res)
 {
-    snprintf(ret, size, "%.*s", (int)strcspn(text, "\n"), text);
+    (void)arg;
+    (void)res;
 }
 
-static int connect_new(struct zn_store *s, struct zn_conn **ret, struct zn_err *err)
+static int conn_new(struct zn_store *s, struct zn_conn **ret, struct zn_err *err)
 {
+    const char *const keys[] = { "host", "port", "user", "password", "dbname", "application_name",
+                                 "options", "connect_timeout", "keepalives_idle",
+                                 "tcp_user_timeout", "client_encoding", NULL };
+    const char *const vals[] = { s->host, s->port, s->user, s->password, s->dbname, s->application,
+                                 s->options, s->connect_s, "60", "15000", "UTF8", NULL };
     struct zn_conn *c = calloc(1, sizeof *c);
-    char why[200];
 
     if (!c)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
-    c->pg = PQconnectdb(s->conninfo);
-    if (PQstatus(c->pg) != CONNECTION_OK) {
-        first_line(PQerrorMessage(c->pg), why, sizeof why);
+    c->statement_ms = s->cfg.statement_ms;
+    c->pg = PQconnectdbParams(keys, vals, 0);
+    if (PQstatus(c->pg) != CONNECTION_OK || PQsetnonblocking(c->pg, 1) < 0) {
+        zn_fail(err, ZN_UNAVAILABLE, "the database does not answer");
+        zn_detail(err, "%s", PQerrorMessage(c->pg));
         conn_free(c);
-        return zn_fail(err, ZN_UNAVAILABLE, "database: %s", why);
+        return -1;
     }
+    PQsetNoticeReceiver(c->pg, ignore_notice, NULL);
     *ret = c;
     return 0;
 }
 
-/* A place in the pool, with an old connection if one is left. */
-static int take_place(struct zn_store *s, struct zn_conn **ret, struct zn_err *err)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += s->acquire_ms / 1000;
-    until.tv_nsec += s->acquire_ms % 1000 * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    pthread_mutex_lock(&s->lock);
-    int r = 0;
-    while (s->in_use >= s->max_conns && r == 0)
-        r = pthread_cond_timedwait(&s->freed, &s->lock, &until);
-    if (s->in_use >= s->max_conns) {
-        pthread_mutex_unlock(&s->lock);
-        return zn_fail(err, ZN_BUSY, "no database connection became free within %d ms",
-                       s->acquire_ms);
-    }
-    s->in_use++;
-    *ret = s->free;
-    if (s->free)
-        s->free = s->free->next;
-    pthread_mutex_unlock(&s->lock);
-    return 0;
-}
-
-static void give_place(struct zn_store *s, struct zn_conn *c)
-{
-    pthread_mutex_lock(&s->lock);
-    s->in_use--;
-    if (c) {
-        c->next = s->free;
-        s->free = c;
-    }
-    pthread_cond_signal(&s->freed);
-    pthread_mutex_unlock(&s->lock);
-}
-
-/* The server closed the connection while it lay in the pool? Then there is something to read. */
-static bool alive(struct zn_conn *c)
+/* An idle connection is readable only if the server hung up or told us something. */
+static bool still_alive(struct zn_conn *c)
 {
     struct pollfd p = { .fd = PQsocket(c->pg), .events = POLLIN };
 
-    if (PQstatus(c->pg) != CONNECTION_OK || p.fd < 0)
-        return false;
     if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg))
         return false;
     return PQstatus(c->pg) == CONNECTION_OK;
 }
 
+static struct timespec deadline_ts(int64_t at_ms)
+{
+    return (struct timespec){ .tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000 };
+}
+
+static void forget(struct zn_store *s, struct zn_conn *c)
+{
+    conn_free(c);
+    pthread_mutex_lock(&s->lock);
+    s->open--;
+    pthread_cond_signal(&s->freed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* 1 = *ret is an idle connection, 0 = a new one may be made (already counted), -1 = none in time. */
+static int take_slot(struct zn_store *s, struct zn_conn **ret)
+{
+    struct timespec until = deadline_ts(zn_now_ms() + s->cfg.acquire_ms);
+    int r = -1, waited = 0;
+
+    pthread_mutex_lock(&s->lock);
+    while (!s->idle && s->open >= s->cfg.max_conns && !waited)
+        waited = pthread_cond_timedwait(&s->freed, &s->lock, &until);
+    if (s->idle) {
+        *ret = s->idle;
+        s->idle = s->idle->next;
+        r = 1;
+    } else if (s->open < s->cfg.max_conns) {
+        s->open++;
+        r = 0;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return r;
+}
+
 int zn_store_acquire(struct zn_store *s, struct zn_conn **ret, struct zn_err *err)
 {
     struct zn_conn *c = NULL;
+    int r;
 
-    if (take_place(s, &c, err) < 0)
-        return -1;
-    if (c && !alive(c)) {
-        conn_free(c);
-        c = NULL;
+    while ((r = take_slot(s, &c)) == 1) {
+        if (still_alive(c)) {
+            *ret = c;
+            return 0;
+        }
+        forget(s, c);
     }
-    if (!c && connect_new(s, &c, err) < 0) {
-        give_place(s, NULL);
+    if (r < 0)
+        return zn_fail(err, ZN_BUSY, "all %u database connections are busy", s->cfg.max_conns);
+    if (conn_new(s, &c, err) < 0) {
+        forget(s, NULL);
         return -1;
     }
     *ret = c;
@@ -201,11 +208,16 @@ int zn_store_acquire(struct zn_store *s, struct zn_conn **ret, struct zn_err *er
 
 void zn_store_release(struct zn_store *s, struct zn_conn *c)
 {
-    if (PQstatus(c->pg) != CONNECTION_OK || PQtransactionStatus(c->pg) != PQTRANS_IDLE) {
-        conn_free(c);
-        c = NULL;
+    if (c->broken || c->listening || PQstatus(c->pg) != CONNECTION_OK ||
+        PQtransactionStatus(c->pg) != PQTRANS_IDLE) {
+        forget(s, c);
+        return;
     }
-    give_place(s, c);
+    pthread_mutex_lock(&s->lock);
+    c->next = s->idle;
+    s->idle = c;
+    pthread_cond_signal(&s->freed);
+    pthread_mutex_unlock(&s->lock);
 }
 
 PGconn *zn_conn_pg(struct zn_conn *c)
@@ -213,84 +225,158 @@ PGconn *zn_conn_pg(struct zn_conn *c)
     return c->pg;
 }
 
-/* --- statements --------------------------------------------------------------------------------- */
-
-static bool starts(const char *state, const char *cls)
+static int lost(struct zn_conn *c, const char *why, struct zn_err *err)
 {
-    return state && strncmp(state, cls, strlen(cls)) == 0;
+    c->broken = true;
+    zn_fail(err, ZN_UNAVAILABLE, "the database connection was lost");
+    zn_detail(err, "%s", why);
+    return -1;
 }
 
+struct translation {
+    const char *state; /* prefix of the SQLSTATE */
+    enum zn_code code;
+    const char *msg;
+};
+
+static const struct translation translations[] = {
+    { "23505", ZN_CONFLICT, "it exists already" },
+    { "23503", ZN_NOT_FOUND, "something it refers to does not exist" },
+    { "22", ZN_INVALID, "a value is not valid" }, /* a date that is none, a number out of range */
+    { "57014", ZN_BUSY, "the database took too long" },
+    { "55P03", ZN_BUSY, "the database is busy with a conflicting change" },
+    { "40001", ZN_BUSY, "a concurrent change got in the way" },
+    { "40P01", ZN_BUSY, "a concurrent change got in the way" },
+    { "08", ZN_UNAVAILABLE, "the database does not answer" },
+    { "53", ZN_UNAVAILABLE, "the database is out of resources" },
+    { "57P", ZN_UNAVAILABLE, "the database is stopping or starting" },
+};
+
 /* Column names in "Key (a, b)=(…) already exists." say which field is taken. */
-static void conflict_text(const PGresult *res, char *ret, size_t size)
+static void name_conflict(const PGresult *res, struct zn_err *err)
 {
     const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
     const char *open = detail ? strchr(detail, '(') : NULL;
     const char *close = open ? strchr(open, ')') : NULL;
 
     if (close)
-        snprintf(ret, size, "%.*s is taken already", (int)(close - open - 1), open + 1);
-    else
-        snprintf(ret, size, "it exists already");
+        zn_fail(err, ZN_CONFLICT, "%.*s is taken already", (int)(close - open - 1), open + 1);
 }
 
-static int sql_error(struct zn_conn *c, const char *name, const PGresult *res, struct zn_err *err)
+static int server_error(struct zn_conn *c, const char *what, const PGresult *res,
+                        struct zn_err *err)
 {
-    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
-    const char *words = res ? PQresultErrorMessage(res) : PQerrorMessage(c->pg);
-    char line[300];
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 
-    first_line(words, line, sizeof line);
-    if (PQstatus(c->pg) != CONNECTION_OK || !state || starts(state, "57P") || starts(state, "08"))
-        zn_fail(err, ZN_UNAVAILABLE, "the database connection was lost");
-    else if (strcmp(state, "23505") == 0) {
-        char text[160];
-        conflict_text(res, text, sizeof text);
-        zn_fail(err, ZN_CONFLICT, "%s", text);
-    } else if (strcmp(state, "23503") == 0)
-        zn_fail(err, ZN_NOT_FOUND, "something it refers to does not exist");
-    else if (starts(state, "22")) /* data exception: a date that is none, a number out of range */
-        zn_fail(err, ZN_INVALID, "a value is not valid: %s", line);
-    else if (strcmp(state, "57014") == 0)
-        zn_fail(err, ZN_BUSY, "the database took too long");
-    else if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 ||
-             strcmp(state, "55P03") == 0)
-        zn_fail(err, ZN_BUSY, "the database is busy with the same rows");
-    else
-        zn_fail(err, ZN_INTERNAL, "database error");
-    zn_detail(err, "statement=%s state=%s %s", name, state ? state : "-", line);
+    if (!state || PQstatus(c->pg) == CONNECTION_BAD)
+        return lost(c, PQresultErrorMessage(res), err);
+    zn_fail(err, ZN_INTERNAL, "the database refused a statement");
+    for (size_t i = 0; i < sizeof translations / sizeof *translations; i++)
+        if (zn_starts_with(state, translations[i].state)) {
+            zn_fail(err, translations[i].code, "%s", translations[i].msg);
+            break;
+        }
+    if (err->code == ZN_CONFLICT)
+        name_conflict(res, err);
+    if (err->code == ZN_INVALID)
+        zn_fail(err, ZN_INVALID, "a value is not valid: %s", text ? text : "");
+    c->retry = zn_starts_with(state, "40001") || zn_starts_with(state, "40P01");
+    zn_detail(err, "statement=%s state=%s %s", what, state, text ? text : "");
     return -1;
 }
 
-static int prepare(struct zn_conn *c, enum zn_sql_id id, struct zn_err *err)
+/* Waits until the connection can be read (or written while there is output); false past the
+ * deadline or on a broken connection. */
+static bool wait_io(struct zn_conn *c, bool output, int64_t until)
 {
-    const struct zn_sql *q = &zn_sql_table[id];
+    struct pollfd p = { .fd = PQsocket(c->pg), .events = POLLIN | (output ? POLLOUT : 0) };
+    int64_t left = until - zn_now_ms();
+
+    if (p.fd < 0 || left <= 0)
+        return false;
+    return poll(&p, 1, (int)left) >= 0;
+}
+
+/* The last result of what was sent, or an error of the first statement that failed. */
+static int collect(struct zn_conn *c, const char *what, int64_t until, PGresult **ret,
+                   struct zn_err *err)
+{
+    zn_auto_pgresult last = NULL;
+    int flushing;
+
+    while ((flushing = PQflush(c->pg)) == 1) {
+        if (!wait_io(c, true, until) || !PQconsumeInput(c->pg))
+            return lost(c, "deadline or broken connection while sending", err);
+    }
+    if (flushing < 0)
+        return lost(c, PQerrorMessage(c->pg), err);
+    for (;;) {
+        PGresult *next;
+
+        while (PQisBusy(c->pg)) {
+            if (!wait_io(c, false, until))
+                return lost(c, "deadline while waiting for the answer", err);
+            if (!PQconsumeInput(c->pg))
+                return lost(c, PQerrorMessage(c->pg), err);
+        }
+        next = PQgetResult(c->pg);
+        if (!next)
+            break;
+        if (last && PQresultStatus(last) == PGRES_FATAL_ERROR) {
+            PQclear(next);
+            continue;
+        }
+        PQclear(last);
+        last = next;
+    }
+    if (!last)
+        return lost(c, PQerrorMessage(c->pg), err);
+    if (PQresultStatus(last) != PGRES_TUPLES_OK && PQresultStatus(last) != PGRES_COMMAND_OK)
+        return server_error(c, what, last, err);
+    if (ret)
+        *ret = ZN_TAKE(last);
+    return 0;
+}
+
+int zn_conn_exec(struct zn_conn *c, const char *text, int64_t deadline_ms, PGresult **ret,
+                 struct zn_err *err)
+{
+    c->retry = false;
+    if (c->broken || !PQsendQuery(c->pg, text))
+        return lost(c, PQerrorMessage(c->pg), err);
+    return collect(c, "exec", zn_now_ms() + deadline_ms, ret, err);
+}
+
+static int run(struct zn_conn *c, const char *text, struct zn_err *err)
+{
     zn_auto_pgresult res = NULL;
 
-    if (c->prepared[id])
-        return 0;
-    res = PQprepare(c->pg, q->name, q->text, 0, NULL);
-    if (PQresultStatus(res) != PGRES_COMMAND_OK)
-        return sql_error(c, q->name, res, err);
-    c->prepared[id] = true;
-    return 0;
+    return zn_conn_exec(c, text, c->statement_ms + GRACE_MS, &res, err);
 }
 
 int zn_sql(struct zn_conn *c, enum zn_sql_id id, int nparams, const char *const *params,
            PGresult **ret, struct zn_err *err)
 {
-    const struct zn_sql *q = &zn_sql_table[id];
-    zn_auto_pgresult res = NULL;
+    const struct zn_sql *sql = &zn_sql_table[id];
+    int64_t until = zn_now_ms() + c->statement_ms + GRACE_MS;
 
-    if (nparams != q->nargs)
-        zn_bug("statement %s takes %d parameters, not %d", q->name, q->nargs, nparams);
-    if (prepare(c, id, err) < 0)
-        return -1;
-    res = PQexecPrepared(c->pg, q->name, nparams, params, NULL, NULL, 0);
-    if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK)
-        return sql_error(c, q->name, res, err);
-    if (ret)
-        *ret = ZN_TAKE(res);
-    return 0;
+    if (nparams != sql->nargs)
+        zn_bug("statement %s takes %d parameters, not %d", sql->name, sql->nargs, nparams);
+    c->retry = false;
+    if (c->broken)
+        return lost(c, "the connection was lost before", err);
+    if (!c->prepared[id]) {
+        zn_auto_pgresult prep = NULL;
+        if (!PQsendPrepare(c->pg, sql->name, sql->text, 0, NULL))
+            return lost(c, PQerrorMessage(c->pg), err);
+        if (collect(c, sql->name, until, &prep, err) < 0)
+            return -1;
+        c->prepared[id] = true;
+    }
+    if (!PQsendQueryPrepared(c->pg, sql->name, nparams, params, NULL, NULL, 0))
+        return lost(c, PQerrorMessage(c->pg), err);
+    return collect(c, sql->name, until, ret, err);
 }
 
 int zn_sql_once(struct zn_store *s, enum zn_sql_id id, int nparams, const char *const *params,
@@ -306,78 +392,84 @@ int zn_sql_once(struct zn_store *s, enum zn_sql_id id, int nparams, const char *
     return r;
 }
 
-/* A statement without parameters that the catalogue cannot hold (BEGIN, LISTEN, migrations). */
-static int plain(struct zn_conn *c, const char *text, struct zn_err *err)
+/* COMMIT of a transaction in which a statement failed answers "ROLLBACK" without an error. */
+static int commit(struct zn_conn *c, struct zn_err *err)
 {
-    zn_auto_pgresult res = PQexec(c->pg, text);
-    ExecStatusType st = PQresultStatus(res);
+    zn_auto_pgresult res = NULL;
 
-    if (st == PGRES_COMMAND_OK || st == PGRES_TUPLES_OK)
-        return 0;
-    return sql_error(c, "plain", res, err);
+    if (zn_conn_exec(c, "commit", c->statement_ms + GRACE_MS, &res, err) < 0)
+        return -1;
+    if (strcmp(PQcmdStatus(res), "COMMIT") != 0)
+        return zn_fail(err, ZN_INTERNAL, "the transaction was rolled back");
+    return 0;
 }
 
-int zn_conn_plain(struct zn_conn *c, const char *text, struct zn_err *err)
+/* 1 = try again. */
+static int tx_once(struct zn_store *s, zn_tx_fn fn, void *arg, struct zn_err *err)
 {
-    return plain(c, text, err);
+    struct zn_conn *c;
+    int r;
+
+    if (zn_store_acquire(s, &c, err) < 0)
+        return -1;
+    r = run(c, "begin", err);
+    if (r == 0)
+        r = fn(c, arg, err);
+    if (r == 0)
+        r = commit(c, err);
+    if (r < 0 && c->retry)
+        r = 1;
+    if (r && !c->broken && PQtransactionStatus(c->pg) != PQTRANS_IDLE) {
+        struct zn_err ignored = { 0 };
+        if (run(c, "rollback", &ignored) < 0)
+            c->broken = true; /* never back into the pool: the server rolls back at the close */
+    }
+    zn_store_release(s, c);
+    return r;
+}
+
+int zn_tx(struct zn_store *s, zn_tx_fn fn, void *arg, struct zn_err *err)
+{
+    for (unsigned attempt = 0;; attempt++) {
+        uint32_t rnd;
+        int r;
+
+        *err = (struct zn_err){ 0 };
+        r = tx_once(s, fn, arg, err);
+        if (r <= 0)
+            return r;
+        if (attempt + 1 == TX_TRIES)
+            return -1;
+        zn_random(&rnd, sizeof rnd);
+        zn_pause_ms(zn_backoff_ms(attempt, 10, 200, rnd));
+    }
 }
 
 int zn_conn_listen(struct zn_conn *c, const char *channel, struct zn_err *err)
 {
     char text[80];
 
-    snprintf(text, sizeof text, "listen %.60s", channel);
-    return plain(c, text, err);
+    for (const char *p = channel; *p; p++)
+        if (!((*p >= 'a' && *p <= 'z') || *p == '_') || p - channel > 40)
+            zn_bug("\"%s\" is no channel name", channel);
+    snprintf(text, sizeof text, "listen %s", channel);
+    c->listening = true;
+    return run(c, text, err);
 }
 
-static bool worth_again(const struct zn_err *err)
-{
-    return err->code == ZN_BUSY && (strstr(err->detail, "state=40001") ||
-                                    strstr(err->detail, "state=40P01"));
-}
-
-static int tx_once(struct zn_conn *c, zn_tx_fn fn, void *arg, struct zn_err *err)
-{
-    struct zn_err ignored = { 0 };
-
-    if (plain(c, "begin", err) < 0)
-        return -1;
-    if (fn(c, arg, err) < 0) {
-        plain(c, "rollback", &ignored);
-        return -1;
-    }
-    return plain(c, "commit", err);
-}
-
-int zn_tx(struct zn_store *s, zn_tx_fn fn, void *arg, struct zn_err *err)
-{
-    struct zn_conn *c;
-    int r = -1;
-
-    if (zn_store_acquire(s, &c, err) < 0)
-        return -1;
-    for (unsigned i = 0; i < TX_TRIES; i++) {
-        uint32_t rnd;
-
-        memset(err, 0, sizeof *err);
-        r = tx_once(c, fn, arg, err);
-        if (r == 0 || !worth_again(err))
-            break;
-        zn_random(&rnd, sizeof rnd);
-        zn_pause_ms(zn_backoff_ms(i, TX_FIRST_MS, TX_MAX_MS, rnd));
-    }
-    zn_store_release(s, c);
-    return r;
-}
-
-/* --- reading rows ------------------------------------------------------------------------------- */
-
-const char *zn_col(const PGresult *res, int row, const char *name)
+static int column(const PGresult *res, const char *name)
 {
     int col = PQfnumber(res, name);
 
     if (col < 0)
-        zn_bug("no column %s in the result", name);
+        zn_bug("the result has no column %s", name);
+    return col;
+}
+
+const char *zn_col(const PGresult *res, int row, const char *name)
+{
+    int col = column(res, name);
+
     return PQgetisnull(res, row, col) ? NULL : PQgetvalue(res, row, col);
 }
 

@@ -4,7 +4,12 @@
 
 #define ZN_SQL_AUTH(X)                                                                         \
     X(PING, 0, "select 1")                                                                     \
-    X(MIGRATION_BY_NAME, 1, "select sha256 from schema_migration where name = $1")             \
+    X(MIGRATION_LOCK, 0, "select pg_try_advisory_lock(7262) as taken")                         \
+    X(MIGRATION_UNLOCK, 0, "select pg_advisory_unlock(7262)")                                  \
+    X(MIGRATION_TABLE, 0,                                                                      \
+      "create table if not exists schema_migration (name text primary key,"                    \
+      " sha256 text not null, applied_at timestamptz not null default now())")                 \
+    X(MIGRATION_LIST, 0, "select name, sha256 from schema_migration order by name")            \
     X(MIGRATION_RECORD, 2, "insert into schema_migration (name, sha256) values ($1, $2)")      \
     /* $2: the session's workspace; without a membership there, the user's first one. */       \
     X(CALLER, 2,                                                                               \

@@ -63,7 +63,8 @@ int zn_store_acquire(struct zn_store *s, struct zn_conn **ret, struct zn_err *er
 void zn_store_release(struct zn_store *s, struct zn_conn *c);
 /* The connection underneath, for LISTEN and PQconsumeInput only; owned by c. */
 PGconn *zn_conn_pg(struct zn_conn *c);
-/* LISTEN on a channel (a plain identifier). Notifications then arrive on zn_conn_pg. */
+/* LISTEN on a channel (a plain identifier). Notifications then arrive on zn_conn_pg; the connection
+ * is closed, not pooled, when it is released. */
 int zn_conn_listen(struct zn_conn *c, const char *channel, struct zn_err *err);
 
 /* BEGIN, fn, COMMIT; ROLLBACK if fn fails. All of it again, at most 5 times with backoff, on
@@ -81,9 +82,10 @@ int zn_tx(struct zn_store *s, zn_tx_fn fn, void *arg, struct zn_err *err);
 #define ZN_P0 0, NULL
 
 /* Runs one catalogue statement (prepared on first use). *ret: the rows, for PQclear by the caller
- * (use zn_auto_pgresult). No row is not an error. 23505 → ZN_CONFLICT, 23503 → ZN_NOT_FOUND, a value of wrong form (22…)
- * → ZN_INVALID, no connection → ZN_UNAVAILABLE, statement time-out → ZN_BUSY, else ZN_INTERNAL with the server's
- * words in err->detail. */
+ * (use zn_auto_pgresult); ret may be NULL. No row is not an error. 23505 → ZN_CONFLICT, 23503 →
+ * ZN_NOT_FOUND, a value of wrong form (22…) → ZN_INVALID, no connection or no answer in time →
+ * ZN_UNAVAILABLE, statement time-out → ZN_BUSY, else ZN_INTERNAL with the server's words in
+ * err->detail. */
 int zn_sql(struct zn_conn *c, enum zn_sql_id id, int nparams, const char *const *params,
            PGresult **ret, struct zn_err *err);
 
