@@ -63,6 +63,13 @@ clean: ## stop, remove all that was started and the build output; with VOLUMES=y
 check: ## set up and run every test; ends with "N passed, N failed"
 	@ci/check
 
+demo: ## deploy the example app through the API, show its answer and its log line
+	@ci/demo
+
+bench: all ## the platform's figures (docs/benchmarks.md), in a private engine
+	image/build --all --out $(B)/images
+	/usr/bin/python3 tests/bench/bench_platform.py
+
 lint: ## include layers, banned names, shell scripts, spelling
 	@ci/lint
 
@@ -125,6 +132,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan
+.PHONY: demo bench probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:
