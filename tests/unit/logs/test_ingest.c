@@ -28,6 +28,7 @@ static int fake_push(struct zn_loki *l, const char *body, size_t n, unsigned *re
 
 static struct zn_loki loki = { .push = fake_push };
 
+__attribute__((format(printf, 1, 2)))
 static int ingest(const char *fmt, ...)
 {
     char text[8192];
