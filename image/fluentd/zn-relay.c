@@ -5,12 +5,12 @@
  * hands over and copies bytes between each connection and in_forward on loopback. An acknowledgement is
  * thus fluentd's own, given once its file buffer holds the line.
  *
- * It calls itself ready while in_forward acknowledges a message to itself every half second and the
- * monitor agent answers. GET on 127.0.0.1:24221 says the same to the health check. fluentd's end is the
- * relay's end: the supervisor starts the container again. */
+ * Ready = in_forward acknowledges a message to itself every half second and the monitor agent answers;
+ * GET on 127.0.0.1:24221 says it to the health check. fluentd's end is the relay's end. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -77,6 +78,7 @@ struct link {
 };
 
 static int ep;
+static bool some_wait; /* some driver has not read its last acknowledgement yet */
 static pid_t child;
 static struct link *links;
 static unsigned nlinks;
@@ -132,8 +134,7 @@ static void rewatch(struct source *s, uint32_t *now, uint32_t events)
         *now = events;
 }
 
-/* A source that leaves the loop keeps its struct until the round is over, so stale events are harmless:
- * its fn is called with fd -1 and returns. */
+/* A source that leaves keeps its struct until the round is over: fn of a stale event sees fd -1. */
 static void drop(struct source *s)
 {
     if (s->fd >= 0) {
@@ -145,8 +146,7 @@ static void drop(struct source *s)
 
 static int dial_loopback(int port)
 {
-    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in sa = { AF_INET, htons((uint16_t)port), { htonl(INADDR_LOOPBACK) }, { 0 } };
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -189,12 +189,52 @@ static bool flush(int fd, struct pipe_buf *b)
     return true;
 }
 
+/* Bytes of the first acknowledgement in b, {"ack": text} as fluentd packs it; the whole of b if it is
+ * something else, 0 if it is not there whole. */
+static size_t ack_size(const struct pipe_buf *b)
+{
+    const unsigned char *p = (const unsigned char *)b->mem;
+    size_t n;
+
+    if (b->len < 7)
+        return 0;
+    if (memcmp(p, "\x81\xa3" "ack", 5) != 0)
+        return b->len;
+    n = (p[5] & 0xe0) == 0xa0 ? 6 + (p[5] & 31u) : p[5] == 0xd9 ? 7 + (size_t)p[6] : b->len;
+    return n <= b->len ? n : 0;
+}
+
+/* Gives the driver its acknowledgements one by one, each once the one before was read: stdout and stderr
+ * of a container share a connection with a reader for each, and one that gets two in one read throws the
+ * other's away, which then waits for ever. */
+static bool answer(struct link *l)
+{
+    size_t n;
+
+    while ((n = ack_size(&l->down)) > 0) {
+        int unread = 0;
+        ssize_t sent;
+        if (ioctl(l->unix_side.fd, SIOCOUTQ, &unread) < 0)
+            return false;
+        if (unread) {
+            some_wait = true;
+            return true;
+        }
+        sent = send(l->unix_side.fd, l->down.mem, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0)
+            return errno == EAGAIN || errno == EINTR;
+        l->down.len -= (size_t)sent;
+        memmove(l->down.mem, l->down.mem + sent, l->down.len);
+    }
+    return true;
+}
+
 /* Decides what a link waits for, or that it is over. */
 static void settle(struct link *l)
 {
     bool reading = !l->unix_eof && !l->held_at && l->up.len < l->up.size;
 
-    if ((l->unix_eof && !l->up.len) || (l->tcp_eof && !l->down.len))
+    if ((l->unix_eof && !l->up.len) || (l->tcp_eof && !ack_size(&l->down)))
         l->dead = true;
     if (l->dead) {
         drop(&l->unix_side);
@@ -206,8 +246,7 @@ static void settle(struct link *l)
         l->unix_events = 0;
         watch(&l->unix_side, 0);
     }
-    rewatch(&l->unix_side, &l->unix_events,
-            (reading ? EPOLLIN : 0) | (l->down.len ? EPOLLOUT : 0));
+    rewatch(&l->unix_side, &l->unix_events, reading ? EPOLLIN : 0);
     rewatch(&l->tcp_side, &l->tcp_events,
             (!l->tcp_eof && l->down.len < l->down.size ? EPOLLIN : 0) |
                 (l->connecting || l->up.len ? EPOLLOUT : 0));
@@ -229,7 +268,7 @@ static void on_unix(struct source *self, uint32_t events)
     }
     if (!l->connecting && !flush(l->tcp_side.fd, &l->up))
         l->dead = true;
-    if (!flush(self->fd, &l->down))
+    if (!answer(l))
         l->dead = true;
     settle(l);
 }
@@ -249,7 +288,7 @@ static void on_tcp(struct source *self, uint32_t events)
         if (!fill(self->fd, &l->down))
             l->tcp_eof = true;
     }
-    if (!flush(l->unix_side.fd, &l->down) ||
+    if (!answer(l) ||
         (!l->connecting && !l->tcp_eof && !flush(self->fd, &l->up)))
         l->dead = true;
     settle(l);
@@ -295,10 +334,8 @@ static void sweep(int64_t now, bool hold)
             l->held_at = 0; /* ours again before it was over */
             settle(l);
         }
-        if (l->held_at && !l->dead && !l->up.len && !l->down.len) {
-            int64_t heard = l->heard_at > l->held_at ? l->heard_at : l->held_at;
-            l->dead = now - heard >= QUIET_MS;
-        }
+        if (l->held_at && !l->dead && !l->up.len && !l->down.len)
+            l->dead = now - (l->heard_at > l->held_at ? l->heard_at : l->held_at) >= QUIET_MS;
         if (l->held_at && now - l->held_at >= DRAIN_MS)
             l->dead = true;
         if (!l->dead) {
@@ -311,6 +348,20 @@ static void sweep(int64_t now, bool hold)
         free(l);
         nlinks--;
     }
+}
+
+/* Nothing tells when a driver has read, so links that wait for it are asked again. */
+static void answer_waiting(void)
+{
+    struct link *l = some_wait ? links : NULL;
+
+    some_wait = false;
+    for (; l; l = l->next)
+        if (!l->dead && l->down.len) {
+            if (!answer(l))
+                l->dead = true;
+            settle(l);
+        }
 }
 
 static void on_listener(struct source *self, uint32_t events)
@@ -537,8 +588,7 @@ static void introduce(int64_t now)
                                             : "{\"name\":\"fluentd\"}";
 
     memcpy(sa.sun_path, handoff_path, sizeof handoff_path);
-    hand.conn.fn = on_handoff;
-    hand.conn.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    hand.conn = (struct source){ on_handoff, socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) };
     if (hand.conn.fd < 0 || connect(hand.conn.fd, (struct sockaddr *)&sa, sizeof sa) < 0 ||
         watch(&hand.conn, EPOLLIN) < 0 || !datagram(hello, hand.listen_fd)) {
         if (!hand.warned)
@@ -601,8 +651,7 @@ static void on_visitor(struct source *self, uint32_t events)
         int n = snprintf(out, sizeof out, "HTTP/1.0 %s\r\nContent-Type: text/plain\r\n\r\n%s, %s, %u links\n",
                          why ? "503 Service Unavailable" : "200 OK", why ? why : "ready",
                          hand.accept ? "accepting" : "holding", nlinks);
-        if (send(self->fd, out, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
-            say("an answer about the state was cut short");
+        (void)!send(self->fd, out, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     drop(self);
 }
@@ -625,8 +674,7 @@ static void on_status(struct source *self, uint32_t events)
 
 static void open_status(struct source *s)
 {
-    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(STATUS_PORT),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in sa = { AF_INET, htons(STATUS_PORT), { htonl(INADDR_LOOPBACK) }, { 0 } };
     int one = 1;
 
     for (size_t i = 0; i < sizeof visitors / sizeof *visitors; i++)
@@ -742,7 +790,8 @@ int main(void)
         for (size_t i = 0; i < sizeof visitors / sizeof *visitors; i++)
             if (visitors[i].s.fd >= 0 && now - visitors[i].since > PROBE_MS)
                 drop(&visitors[i].s);
-        n = epoll_wait(ep, ev, 64, 100);
+        answer_waiting();
+        n = epoll_wait(ep, ev, 64, some_wait ? 1 : 100);
         for (int i = 0; i < n; i++) {
             struct source *s = ev[i].data.ptr;
             s->fn(s, ev[i].events);

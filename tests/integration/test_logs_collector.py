@@ -171,6 +171,30 @@ def test_nonsense_closes_one_connection_only(box):
     assert "closed" in box.collector.text()
 
 
+def acks_one_by_one(path, messages):
+    """What a container that writes to both streams does: messages back to back on one connection, a reader
+    for each. One read must never bring two acknowledgements."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect(str(path))
+    s.sendall(b"".join(messages))
+    got = []
+    while len(got) < len(messages):
+        unpacker = msgpack.Unpacker(raw=False)
+        unpacker.feed(s.recv(65536))
+        got.append([answer["ack"] for answer in unpacker])
+    s.close()
+    return got
+
+
+def test_one_read_brings_one_acknowledgement(box):
+    box.start().accepting()
+    messages = [msgpack.packb(["{}", 1764085000 + n, {"log": f"line {n}", "container_id": "c", "source": "stdout"},
+                               {"chunk": f"chunk{n}"}]) for n in range(1, 301)]
+    assert acks_one_by_one(box.run / "fluent.sock", messages) == [[f"chunk{n}"] for n in range(1, 301)]
+    box.await_lines(300)
+
+
 def test_records_without_text_are_counted_and_said(box):
     box.start().accepting()
     d = box.driver()

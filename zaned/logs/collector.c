@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <linux/sockios.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@ enum {
     ACKS_MAX = 1024 * 1024, /* waiting for a driver that does not read them */
     SYNC_MS = 200,          /* what a power cut can take */
     CHECK_MS = 1000,
+    QUICK_MS = 100, /* a driver that does not read is asked every ms for so long, then every */
+    SLOW_MS = 20,
 };
 
 struct conn {
@@ -33,6 +37,7 @@ struct conn {
     uint32_t events; /* registered */
     struct zn_forward forward;
     struct zn_buf acks, out; /* acks: for what is not on disk yet; out: to be sent */
+    int64_t waits_since;     /* out waits for the driver to read; 0 = does not */
     struct conn *prev, *next;
 };
 
@@ -43,6 +48,7 @@ struct zn_collector {
     int ep, stop_fd;
     int handoff_fd, listener; /* as registered with ep; -1 = not */
     bool paused;              /* the buffer is full: nothing is read */
+    bool waiting;             /* some connection's acknowledgements wait */
     bool broken;              /* the buffer cannot be written */
     int64_t check_at, warned_at;
     struct conn *conns;
@@ -149,27 +155,57 @@ static void conn_close(struct conn *k)
 
 static void conn_watch(struct conn *k)
 {
-    uint32_t want = (k->owner->paused ? 0 : EPOLLIN) | (k->out.len ? EPOLLOUT : 0);
+    uint32_t want = k->owner->paused ? 0 : EPOLLIN;
     struct epoll_event ev = { .events = want, .data.ptr = k };
 
     if (want != k->events && epoll_ctl(k->owner->ep, EPOLL_CTL_MOD, k->fd, &ev) == 0)
         k->events = want;
 }
 
-/* Sends what it can; false if the connection is of no use any more. */
+/* Sends acknowledgements one by one, each once the one before was read; false if the connection is of no
+ * use any more. stdout and stderr of a container share a connection, and Docker's driver has a reader for
+ * each: one that gets two acknowledgements in one read throws the other's away, and that one then waits
+ * for ever. */
 static bool conn_flush(struct conn *k)
 {
-    while (k->out.len) {
-        ssize_t n = send(k->fd, k->out.mem, k->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN)
+    size_t n;
+
+    while ((n = zn_forward_ack_size(&k->out)) > 0) {
+        int unread = 0;
+        if (ioctl(k->fd, SIOCOUTQ, &unread) < 0)
             return false;
-        if (n < 0)
+        if (unread)
             break;
-        zn_buf_eat(&k->out, (size_t)n);
+        ssize_t sent = send(k->fd, k->out.mem, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent != (ssize_t)n) /* an empty queue takes 64 KiB; anything else is broken */
+            return false;
+        zn_buf_eat(&k->out, n);
+        k->waits_since = 0;
     }
+    if (k->out.len && !k->waits_since)
+        k->waits_since = zn_now_ms();
     return true;
+}
+
+/* Tries again where an acknowledgement waits for another to be read; nothing tells when that happens.
+ * Returns how long the loop may wait because of that. */
+static int64_t flush_waiting(struct zn_collector *c, int64_t now)
+{
+    int64_t wait = INT64_MAX;
+
+    for (struct conn *k = c->waiting ? c->conns : NULL, *next; k; k = next) {
+        next = k->next;
+        if (!k->out.len)
+            continue;
+        if (!conn_flush(k))
+            conn_close(k);
+        else if (k->out.len)
+            wait = now - k->waits_since < QUICK_MS ? 1 : wait < SLOW_MS ? wait : SLOW_MS;
+    }
+    c->waiting = wait != INT64_MAX;
+    return wait;
 }
 
 static void buffer_failed(struct zn_collector *c, const struct zn_err *err)
@@ -212,12 +248,12 @@ static void conn_event(struct conn *k, uint32_t events)
 
     if (alive && events & (EPOLLIN | EPOLLHUP))
         alive = conn_read(k);
-    if (alive && events & EPOLLOUT)
-        alive = conn_flush(k);
-    if (alive)
-        conn_watch(k);
-    else
+    if (!alive) {
         conn_close(k);
+        return;
+    }
+    conn_watch(k);
+    k->owner->waiting |= k->out.len > 0;
 }
 
 static void conn_open(struct zn_collector *c, int fd)
@@ -302,7 +338,7 @@ static void look_at_buffer(struct zn_collector *c, int64_t now)
 /* Follows what the supervisor and the buffer say; returns how long the loop may wait. */
 static int64_t steer(struct zn_collector *c)
 {
-    int64_t now = zn_now_ms(), wait;
+    int64_t now = zn_now_ms(), wait, quick;
     char why[sizeof c->why];
     bool accepting;
 
@@ -322,6 +358,8 @@ static int64_t steer(struct zn_collector *c)
     follow(c, &c->listener,
            accepting && !c->paused && c->nconns < CONNS_MAX ? c->handoff.listen_fd : -1,
            &c->listener);
+    quick = flush_waiting(c, now);
+    wait = wait < quick ? wait : quick;
     return wait < 1 ? 1 : wait;
 }
 

@@ -279,3 +279,14 @@ void zn_forward_ack(struct zn_buf *out, struct zn_str chunk)
     }
     zn_buf_add(out, chunk.s, chunk.n);
 }
+
+size_t zn_forward_ack_size(const struct zn_buf *out)
+{
+    const unsigned char *p = (const unsigned char *)out->mem;
+    size_t n;
+
+    if (out->len < 6)
+        return 0;
+    n = p[5] == 0xdb ? 10 + (size_t)be(p + 6, 4) : 6 + (p[5] & 31u);
+    return n <= out->len ? n : 0;
+}

@@ -45,5 +45,7 @@ int zn_forward_feed(struct zn_forward *f, const char *p, size_t n, struct zn_err
 
 /* The acknowledgement {"ack": chunk}. */
 void zn_forward_ack(struct zn_buf *out, struct zn_str chunk);
+/* Bytes of the first of the acknowledgements in out that zn_forward_ack wrote; 0 = none. */
+size_t zn_forward_ack_size(const struct zn_buf *out);
 
 #endif
