@@ -54,7 +54,8 @@ void zn_log_scrub(struct zn_buf *out, const char *s, size_t n)
         at += len ? len : bad;
         start = at;
     }
-    zn_buf_add(out, s + start, n - start);
+    if (n > start) /* s may be NULL with nothing in it */
+        zn_buf_add(out, s + start, n - start);
 }
 
 /* Length of the escape sequence at s (s[0] is ESC), at least 1. ECMA-48: CSI = ESC [ parameters
