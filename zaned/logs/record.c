@@ -29,7 +29,8 @@ static void member(struct zn_buf *out, const char *key, struct zn_str text)
         else
             zn_buf_printf(out, "\\u%04x", c);
     }
-    zn_buf_add(out, clean.mem + start, clean.len - start);
+    if (clean.len > start) /* mem is NULL with nothing in it */
+        zn_buf_add(out, clean.mem + start, clean.len - start);
     zn_buf_putc(out, '"');
     out->failed |= clean.failed;
 }
