@@ -358,8 +358,7 @@ static void answer_waiting(void)
 {
     struct link *l = some_wait ? links : NULL;
 
-    some_wait = false;
-    for (; l; l = l->next)
+    for (some_wait = false; l; l = l->next)
         if (!l->dead && l->down.len) {
             if (!answer(l))
                 l->dead = true;
@@ -742,10 +741,8 @@ static void open_signals(struct source *s)
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
     *s = (struct source){ on_signal, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC) };
-    if (watch(s, EPOLLIN) < 0) {
-        say("signalfd: %s", strerror(errno));
+    if (watch(s, EPOLLIN) < 0)
         exit(1);
-    }
 }
 
 /* First the connections end, then fluentd, which flushes nothing: its buffer is on disk. */
@@ -767,10 +764,9 @@ static void raise_file_limit(void)
 {
     struct rlimit r;
 
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-        r.rlim_cur = r.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &r);
-    }
+    getrlimit(RLIMIT_NOFILE, &r);
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r);
 }
 
 int main(void)
