@@ -29,7 +29,6 @@ enum {
     CHECK_MS = 1000,
     QUICK_MS = 100, /* a driver that does not read is asked every ms for so long, then every */
     SLOW_MS = 20,
-    IDLE_MS = 300,
 };
 
 struct conn {
@@ -38,7 +37,6 @@ struct conn {
     uint32_t events; /* registered */
     struct zn_forward forward;
     struct zn_buf acks, out; /* acks: for what is not on disk yet; out: to be sent */
-    int64_t busy_at;         /* when something last came */
     int64_t waits_since;     /* out waits for the driver to read; 0 = does not */
     struct conn *prev, *next;
 };
@@ -52,7 +50,7 @@ struct zn_collector {
     bool paused;              /* the buffer is full: nothing is read */
     bool waiting;             /* some connection's acknowledgements wait */
     bool broken;              /* the buffer cannot be written */
-    int64_t check_at, warned_at, idle_at;
+    int64_t check_at, warned_at;
     struct conn *conns;
     struct zn_buf record;
     atomic_bool stop, accepting;
@@ -232,7 +230,6 @@ static bool conn_read(struct conn *k)
         return errno == EAGAIN || errno == EINTR;
     if (n == 0)
         return false;
-    k->busy_at = zn_now_ms();
     r = zn_forward_feed(&k->forward, chunk, (size_t)n, &err);
     if (zn_spool_commit(c->spool, &disk) < 0) {
         buffer_failed(c, &disk);
@@ -259,20 +256,6 @@ static void conn_event(struct conn *k, uint32_t events)
     k->owner->waiting |= k->out.len > 0;
 }
 
-/* Closes connections on which all was acknowledged and nothing came for a while. Docker's driver can wait
- * on one for the acknowledgement of a message that it sent on the one before (a container that writes to
- * stdout and stderr at once); the end wakes it and it sends again. Others open a new one when they write. */
-static void close_idle(struct zn_collector *c, int64_t now)
-{
-    for (struct conn *k = c->paused || now < c->idle_at ? NULL : c->conns, *next; k; k = next) {
-        next = k->next;
-        if (now - k->busy_at >= IDLE_MS && !k->out.len && !k->forward.in.len)
-            conn_close(k);
-    }
-    if (now >= c->idle_at)
-        c->idle_at = now + IDLE_MS / 3;
-}
-
 static void conn_open(struct zn_collector *c, int fd)
 {
     struct conn *k = calloc(1, sizeof *k);
@@ -285,7 +268,7 @@ static void conn_open(struct zn_collector *c, int fd)
         return;
     }
     *k = (struct conn){ .owner = c, .fd = fd, .events = EPOLLIN, .acks = ZN_BUF(ACKS_MAX),
-                        .out = ZN_BUF(ACKS_MAX), .busy_at = zn_now_ms(), .next = c->conns };
+                        .out = ZN_BUF(ACKS_MAX), .next = c->conns };
     zn_forward_init(&k->forward, &sink);
     if (c->conns)
         c->conns->prev = k;
@@ -375,10 +358,7 @@ static int64_t steer(struct zn_collector *c)
     follow(c, &c->listener,
            accepting && !c->paused && c->nconns < CONNS_MAX ? c->handoff.listen_fd : -1,
            &c->listener);
-    close_idle(c, now);
     quick = flush_waiting(c, now);
-    if (c->conns && quick > IDLE_MS / 3)
-        quick = IDLE_MS / 3;
     wait = wait < quick ? wait : quick;
     return wait < 1 ? 1 : wait;
 }
