@@ -47,7 +47,6 @@ enum {
     QUIET_MS = 200,         /* a held connection without acknowledgements for so long is finished */
     DRAIN_MS = 1000,
     SWEEP_MS = 50,
-    IDLE_MS = 300,
     STOP_MS = 8000,
 };
 
@@ -74,7 +73,7 @@ struct link {
     bool connecting, unix_eof, tcp_eof, dead;
     bool parked; /* the driver is gone, its last bytes wait for room: out of the epoll set */
     uint32_t unix_events, tcp_events;
-    int64_t held_at, heard_at, sent_at; /* held: nothing more is read from the driver */
+    int64_t held_at, heard_at; /* held: nothing more is read from the driver */
     struct link *next;
 };
 
@@ -162,7 +161,7 @@ static int dial_loopback(int port)
 
 /* --- links ---------------------------------------------------------------------------------------- */
 
-/* false at the end of the stream or on an error. */
+/* Moves what it can from one descriptor to a buffer; false at the end of the stream or on an error. */
 static bool fill(int fd, struct pipe_buf *b)
 {
     ssize_t n;
@@ -261,7 +260,6 @@ static void on_unix(struct source *self, uint32_t events)
         return;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !l->held_at && !fill(self->fd, &l->up))
         l->unix_eof = true;
-    l->sent_at = now_ms();
     if (events & EPOLLHUP && l->held_at)
         l->dead = true;
     if (events & EPOLLHUP && l->up.len == l->up.size) { /* it would be reported for ever */
@@ -309,8 +307,7 @@ static void link_open(int unix_fd)
     *l = (struct link){ .unix_side = { on_unix, unix_fd }, .tcp_side = { on_tcp, tcp_fd },
                         .up = { (char *)(l + 1), 0, UP_SIZE },
                         .down = { (char *)(l + 1) + UP_SIZE, 0, DOWN_SIZE }, .connecting = true,
-                        .unix_events = EPOLLIN, .tcp_events = EPOLLIN | EPOLLOUT, .heard_at = now_ms(),
-                        .next = links };
+                        .unix_events = EPOLLIN, .tcp_events = EPOLLIN | EPOLLOUT, .next = links };
     links = l;
     nlinks++;
     if (watch(&l->unix_side, l->unix_events) < 0 || watch(&l->tcp_side, l->tcp_events) < 0)
@@ -318,9 +315,7 @@ static void link_open(int unix_fd)
     settle(l);
 }
 
-/* Frees dead links; a held one is over once it was quiet, or after its time. One that is idle ends too: the
- * driver of a container that writes to stdout and stderr at once can wait on it for the acknowledgement of
- * what it sent on the one before; the end wakes it, and it sends again. */
+/* Frees dead links; a held one is over once it was quiet, or after its time. */
 static void sweep(int64_t now, bool hold)
 {
     static int64_t due;
@@ -335,10 +330,12 @@ static void sweep(int64_t now, bool hold)
             l->held_at = now;
             settle(l);
         }
+        if (!hold && l->held_at && !l->dead) {
+            l->held_at = 0; /* ours again before it was over */
+            settle(l);
+        }
         if (l->held_at && !l->dead && !l->up.len && !l->down.len)
             l->dead = now - (l->heard_at > l->held_at ? l->heard_at : l->held_at) >= QUIET_MS;
-        if (!l->up.len && !l->down.len && l->heard_at >= l->sent_at && now - l->heard_at >= IDLE_MS)
-            l->dead = true;
         if (l->held_at && now - l->held_at >= DRAIN_MS)
             l->dead = true;
         if (!l->dead) {
@@ -358,7 +355,8 @@ static void answer_waiting(void)
 {
     struct link *l = some_wait ? links : NULL;
 
-    for (some_wait = false; l; l = l->next)
+    some_wait = false;
+    for (; l; l = l->next)
         if (!l->dead && l->down.len) {
             if (!answer(l))
                 l->dead = true;
@@ -582,7 +580,7 @@ static void on_handoff(struct source *self, uint32_t events)
     }
 }
 
-/* A descriptor that we hold goes back to a supervisor that was restarted. */
+/* Says who we are and gives a descriptor that we hold back to a supervisor that was restarted. */
 static void introduce(int64_t now)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -741,8 +739,10 @@ static void open_signals(struct source *s)
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
     *s = (struct source){ on_signal, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC) };
-    if (watch(s, EPOLLIN) < 0)
+    if (watch(s, EPOLLIN) < 0) {
+        say("signalfd: %s", strerror(errno));
         exit(1);
+    }
 }
 
 /* First the connections end, then fluentd, which flushes nothing: its buffer is on disk. */
@@ -764,9 +764,10 @@ static void raise_file_limit(void)
 {
     struct rlimit r;
 
-    getrlimit(RLIMIT_NOFILE, &r);
-    r.rlim_cur = r.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &r);
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 2 * LINKS_MAX + 64) {
+        r.rlim_cur = r.rlim_max < 2 * LINKS_MAX + 64 ? r.rlim_max : 2 * LINKS_MAX + 64;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
 }
 
 int main(void)
