@@ -12,14 +12,36 @@ static void print_json(const json_t *doc, size_t flags)
     puts(text ? text : "null");
 }
 
-static int one_component(const struct cli *cli, const char *name, bool json)
+typedef void (*render_fn)(const json_t *doc, const struct zn_table_style *st, struct zn_buf *ret);
+
+/* GETs path and prints the answer. *ret is the caller's to release, whatever is returned; set if CLI_OK. */
+static int show(const struct cli *cli, const char *path, bool json, render_fn render, json_t **ret)
 {
     struct zn_table_style st = cli_style();
     zn_auto_buf struct zn_buf out = ZN_BUF(1 << 20);
-    zn_auto_buf struct zn_buf path = ZN_BUF(256);
-    zn_auto_json doc = NULL;
     struct zn_err err = { 0 };
     int status;
+
+    if (cli_call(cli, "GET", path, &status, ret, &err) < 0)
+        return cli_complain(&err);
+    if (status != 200) {
+        fprintf(stderr, "zane: %s\n", cli_message(*ret));
+        return CLI_FAILED;
+    }
+    if (json) {
+        print_json(*ret, JSON_INDENT(2));
+    } else {
+        render(*ret, &st, &out);
+        fputs(zn_buf_str(&out) ? zn_buf_str(&out) : "", stdout);
+    }
+    return CLI_OK;
+}
+
+static int one_component(const struct cli *cli, const char *name, bool json)
+{
+    zn_auto_buf struct zn_buf path = ZN_BUF(256);
+    zn_auto_json doc = NULL;
+    int ret;
 
     /* A name is letters, digits and dashes: anything else would change the path. */
     if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] || strlen(name) > 31) {
@@ -27,41 +49,19 @@ static int one_component(const struct cli *cli, const char *name, bool json)
         return CLI_FAILED;
     }
     zn_buf_printf(&path, "/v1/components/%s", name);
-    if (cli_call(cli, "GET", zn_buf_str(&path), &status, &doc, &err) < 0)
-        return cli_complain(&err);
-    if (status != 200) {
-        fprintf(stderr, "zane: %s\n", cli_message(doc));
-        return CLI_FAILED;
-    }
-    if (json) {
-        print_json(doc, JSON_INDENT(2));
-    } else {
-        zn_table_component(doc, &st, &out);
-        fputs(zn_buf_str(&out) ? zn_buf_str(&out) : "", stdout);
-    }
+    ret = show(cli, zn_buf_str(&path), json, zn_table_component, &doc);
+    if (ret != CLI_OK)
+        return ret;
     return strcmp(zn_json_str(doc, "state", ""), "ready") == 0 ? CLI_OK : CLI_NOT_READY;
 }
 
 static int whole(const struct cli *cli, bool json)
 {
-    struct zn_table_style st = cli_style();
-    zn_auto_buf struct zn_buf out = ZN_BUF(1 << 20);
     zn_auto_json doc = NULL;
-    struct zn_err err = { 0 };
-    int status;
+    int ret = show(cli, "/v1/health", json, zn_table_health, &doc);
 
-    if (cli_call(cli, "GET", "/v1/health", &status, &doc, &err) < 0)
-        return cli_complain(&err);
-    if (status != 200) {
-        fprintf(stderr, "zane: %s\n", cli_message(doc));
-        return CLI_FAILED;
-    }
-    if (json) {
-        print_json(doc, JSON_INDENT(2));
-    } else {
-        zn_table_health(doc, &st, &out);
-        fputs(zn_buf_str(&out) ? zn_buf_str(&out) : "", stdout);
-    }
+    if (ret != CLI_OK)
+        return ret;
     return json_is_true(json_object_get(doc, "ready")) ? CLI_OK : CLI_NOT_READY;
 }
 
