@@ -1,4 +1,5 @@
 """The daemon's HTTP: refusals in the envelope, limits, sessions, CSRF, and every route's door."""
+import contextlib
 import http.client
 import json
 import re
@@ -72,14 +73,12 @@ def test_nonsense_on_the_wire_does_not_end_it(daemon, anonymous):
     for junk in (b"\x00" * 5000, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST /api/csrf/ HTTP/1.1\r\nContent-Length: x\r\n\r\n",
                  b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", daemon.port), timeout=5) as s:
-            s.sendall(junk)
-            s.shutdown(socket.SHUT_WR)
-            s.settimeout(5)
-            try:
+            # The daemon may answer and close before all of it is sent.
+            with contextlib.suppress(OSError):
+                s.sendall(junk)
+                s.shutdown(socket.SHUT_WR)
                 while s.recv(65536):
                     pass
-            except OSError:
-                pass
     assert anonymous.get("/api/ping/").status == 200
 
 
