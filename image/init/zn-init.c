@@ -3,19 +3,20 @@
  *                   ZN_LISTEN and becomes Caddy. Binding that address alone keeps containers on the
  *                   environment networks from opening Caddy's ports. A saved configuration that Caddy
  *                   does not start with is set aside.
- *   zn-init temporal  waits for Postgres, brings the schema up to date, writes the configuration with
- *                   the password to /tmp (a tmpfs) and becomes the server. */
+ *   zn-init temporal  waits for Postgres at ZN_PG_HOST, brings the schema of both databases up to date,
+ *                   writes the configuration with the password to /tmp (a tmpfs), becomes the server. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,6 +25,7 @@
 
 static const char base_config[] = "/etc/zane/caddy.json";
 static const char saved_config[] = "/data/config/caddy/autosave.json";
+enum { TRIAL_MS = 3000 }; /* an end within this time is blamed on the saved configuration */
 
 static int die(const char *what)
 {
@@ -72,30 +74,73 @@ static void remove_old_sockets(void)
     unlink("/run/caddy/probe.sock");
 }
 
-static pid_t child;
+static void rest(long ms)
+{
+    struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+    nanosleep(&t, NULL);
+}
+
+static long now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static volatile sig_atomic_t child, stopping;
 
 static void pass_on(int sig)
 {
+    stopping = sig;
     if (child > 0)
         kill(child, sig);
 }
 
-/* Runs argv as a child, passing signals on; its exit status, or 128 + the signal that ended it. */
-static int run(char **argv)
+static void pass_signals_on(void)
 {
     struct sigaction sa = { .sa_handler = pass_on };
-    int status;
 
-    child = fork();
-    if (child == 0) {
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGQUIT, &sa, NULL);
+}
+
+/* Starts argv as `child`; its output goes to `out` unless that is -1. 0 or -1 with errno. */
+static int spawn(char **argv, int out)
+{
+    sigset_t all, before;
+    pid_t pid;
+
+    /* A signal between fork and the assignment would reach nobody. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid = fork();
+    if (pid == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (out >= 0) {
+            dup2(out, 1);
+            dup2(out, 2);
+        }
         execv(argv[0], argv);
         _exit(die(argv[0]));
     }
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGINT, &sa, NULL);
+    child = pid;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid < 0 ? -1 : 0;
+}
+
+/* The child's exit status, or 128 + the signal that ended it. */
+static int await_child(void)
+{
+    int status;
+
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
             return die("waitpid");
+    child = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -111,15 +156,21 @@ static int run_caddy(void)
     setenv("ZN_LISTEN", address, 1);
     remove_old_sockets();
     if (stat(saved_config, &st) == 0 && st.st_size > 0) {
-        time_t from = time(NULL);
-        int status = run(saved);
+        long from = now_ms();
+        int status;
 
-        if (status == 0 || status > 128 || time(NULL) - from > 5)
+        pass_signals_on();
+        if (spawn(saved, -1) < 0)
+            return die("fork");
+        status = await_child();
+        if (status == 0 || status > 128 || stopping || now_ms() - from > TRIAL_MS)
             return status;
         fprintf(stderr, "zn-init: caddy does not start with its saved configuration (status %d); "
                         "it is set aside as autosave.json.bad\n", status);
         rename(saved_config, "/data/config/caddy/autosave.json.bad");
         remove_old_sockets();
+        if (stopping)
+            return 0;
     }
     execv("/caddy", base);
     return die("/caddy");
@@ -127,99 +178,149 @@ static int run_caddy(void)
 
 /* --- temporal ------------------------------------------------------------------------------------ */
 
-enum { WAIT_S = 300 };
+/* The tool's own connection attempt may hang for minutes; an update of a big schema may take long. */
+enum { WAIT_MS = 300000, SETUP_MS = 30000, UPDATE_MS = 1800000 };
 
 static int read_secret(const char *path, char *ret, size_t size)
 {
     FILE *f = fopen(path, "r");
-    char *line = f ? fgets(ret, (int)size, f) : NULL;
 
+    if (!f || !fgets(ret, (int)size, f))
+        ret[0] = '\0';
     if (f)
         fclose(f);
-    if (!line || !ret[strcspn(ret, "\r\n")]) {
-        if (line && *line)
-            return 0;
-        return die(path);
-    }
     ret[strcspn(ret, "\r\n")] = '\0';
-    return 0;
+    if (*ret)
+        return 0;
+    fprintf(stderr, "zn-init: %s: %s\n", path, f ? "empty" : strerror(errno));
+    return 1;
 }
 
-static void rest(long ms)
-{
-    struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+struct tail {
+    char text[16384];
+    size_t n;
+};
 
-    nanosleep(&t, NULL);
+/* Keeps the end of what comes out of fd until it closes or the deadline passes; then -1. */
+static int read_tail(int fd, struct tail *o, long deadline)
+{
+    for (;;) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        long left = deadline - now_ms();
+        ssize_t n;
+
+        if (o->n == sizeof o->text - 1) {
+            memmove(o->text, o->text + o->n / 2, o->n - o->n / 2);
+            o->n -= o->n / 2;
+        }
+        if (left <= 0)
+            return -1;
+        if (poll(&p, 1, left < 1000 ? (int)left : 1000) <= 0)
+            continue;
+        n = read(fd, o->text + o->n, sizeof o->text - 1 - o->n);
+        if (n <= 0)
+            return 0;
+        o->n += (size_t)n;
+    }
 }
 
-/* One try to open HOST:5432; NULL, or why not. */
-static const char *postgres_answers(const char *host)
+/* The reason in the first line of level ERROR: the later ones follow from it. All of it if there is none. */
+static const char *reason(char *text)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_INET }, *list = NULL;
-    int r = getaddrinfo(host, "5432", &hints, &list), fd;
+    static const char mark[] = "\"error\": \"";
+    char *line = strstr(text, "ERROR"), *from = line ? strstr(line, mark) : NULL, *end;
 
-    if (r)
-        return gai_strerror(r);
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    r = fd < 0 ? -1 : connect(fd, list->ai_addr, list->ai_addrlen);
-    const char *why = r < 0 ? strerror(errno) : NULL;
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(list);
-    return why;
+    if (!from)
+        return *text ? text : "the schema tool failed without a word";
+    from += sizeof mark - 1;
+    end = from;
+    while (*end && *end != '\n' && (*end != '"' || end[-1] == '\\'))
+        end++;
+    *end = '\0';
+    return from;
 }
 
-static int await_postgres(const char *host)
+/* Runs the schema tool on a database; NULL, or why it failed (in o). */
+static const char *sql_tool(const char *database, char **command, long deadline_ms, struct tail *o)
 {
-    char last[128] = "";
-    long pause = 100;
-    time_t end = time(NULL) + WAIT_S;
+    char *argv[24] = { "/temporal-sql", "--database", (char *)(unsigned long)database };
+    int n = 3, out[2], status, late;
+
+    while (*command)
+        argv[n++] = *command++;
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return strerror(errno);
+    if (spawn(argv, out[1]) < 0) {
+        close(out[0]);
+        close(out[1]);
+        return "no process for the schema tool";
+    }
+    close(out[1]);
+    o->n = 0;
+    late = read_tail(out[0], o, now_ms() + deadline_ms);
+    close(out[0]);
+    if (late)
+        kill(child, SIGKILL);
+    status = await_child();
+    o->text[o->n] = '\0';
+    if (late)
+        return "the schema tool did not end in time";
+    return status == 0 ? NULL : reason(o->text);
+}
+
+/* Both steps are for every start: the first does nothing on a database that has a schema, the second
+ * nothing when it is the newest. */
+static const char *schema(const char *database, const char *name, struct tail *o)
+{
+    char *setup[] = { "setup-schema", "--version", "0.0", NULL };
+    char *update[] = { "update-schema", "--schema-name", (char *)(unsigned long)name, NULL };
+    const char *why = sql_tool(database, setup, SETUP_MS, o);
+
+    return why ? why : sql_tool(database, update, UPDATE_MS, o);
+}
+
+/* Numbers apart: they are ports of our own side, and times. `last` may be cut. */
+static bool same_reason(const char *why, const char *last)
+{
+    if (!*last)
+        return false;
+    while (*last) {
+        why += strspn(why, "0123456789");
+        last += strspn(last, "0123456789");
+        if (*last && *why++ != *last++)
+            return false;
+    }
+    return true;
+}
+
+/* Tries until both databases are up to date; a reason is told when it is another than before. */
+static int await_schema(const char *host)
+{
+    static struct tail o;
+    char last[300] = "";
+    long pause = 100, end = now_ms() + WAIT_MS;
 
     for (;;) {
-        const char *why = postgres_answers(host);
+        const char *why = schema("temporal", "postgresql/v12/temporal", &o);
 
         if (!why)
+            why = schema("temporal_visibility", "postgresql/v12/visibility", &o);
+        if (!why)
             return 0;
-        if (strcmp(why, last) != 0) {
-            fprintf(stderr, "zn-init: waiting for %s: %s\n", host, why);
+        if (stopping)
+            return 1;
+        if (!same_reason(why, last)) {
             snprintf(last, sizeof last, "%s", why);
+            fprintf(stderr, "zn-init: database at %s: %s\n", host, last);
         }
-        if (time(NULL) > end) {
-            fprintf(stderr, "zn-init: %s did not answer within %d s\n", host, WAIT_S);
+        if (now_ms() > end) {
+            fprintf(stderr, "zn-init: no usable database within %d s\n", WAIT_MS / 1000);
             return 1;
         }
         rest(pause);
-        if (pause < 2000)
+        if (pause < 3000)
             pause = pause * 3 / 2;
     }
-}
-
-static int sql_tool(const char *host, const char *database, char **rest_of)
-{
-    char *argv[24] = { "/temporal-sql", "--plugin", "postgres12_pgx", "--endpoint",
-                       (char *)(unsigned long)host, "--port", "5432", "--user", "temporal",
-                       "--database", (char *)(unsigned long)database };
-    int n = 11;
-
-    while (*rest_of)
-        argv[n++] = *rest_of++;
-    return run(argv);
-}
-
-/* update-schema fails on an empty database: then the version table is made first. */
-static int schema(const char *host, const char *database, const char *name)
-{
-    char *update[] = { "update-schema", "--schema-name", (char *)(unsigned long)name, NULL };
-    char *setup[] = { "setup-schema", "--version", "0.0", NULL };
-
-    if (sql_tool(host, database, update) == 0)
-        return 0;
-    fprintf(stderr, "zn-init: database %s has no schema yet: setting it up\n", database);
-    if (sql_tool(host, database, setup) != 0 || sql_tool(host, database, update) != 0) {
-        fprintf(stderr, "zn-init: the schema of %s could not be brought up to date\n", database);
-        return 1;
-    }
-    return 0;
 }
 
 /* The template with @NAME@ replaced, into a file that only this user reads. */
@@ -255,16 +356,20 @@ static int run_temporal(void)
 
     if (!host || !*host)
         host = "zn-postgres";
-    if (read_secret("/run/secrets/pg_temporal_password", password, sizeof password) ||
-        await_postgres(host))
+    if (read_secret("/run/secrets/pg_temporal_password", password, sizeof password))
         return 1;
+    setenv("SQL_PLUGIN", "postgres12_pgx", 1);
+    setenv("SQL_HOST", host, 1);
+    setenv("SQL_PORT", "5432", 1);
+    setenv("SQL_USER", "temporal", 1);
     setenv("SQL_PASSWORD", password, 1);
-    if (schema(host, "temporal", "postgresql/v12/temporal") ||
-        schema(host, "temporal_visibility", "postgresql/v12/visibility") ||
-        write_config(host, password))
-        return 1;
+    pass_signals_on();
+    if (await_schema(host) || write_config(host, password))
+        return stopping ? 0 : 1;
     unsetenv("SQL_PASSWORD");
     explicit_bzero(password, sizeof password);
+    if (stopping)
+        return 0;
     execv(argv[0], argv);
     return die(argv[0]);
 }
