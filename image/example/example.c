@@ -1,20 +1,22 @@
 /* The example app: a small HTTP server that shows which deployment answers. One log line a request.
  *   PORT (8080), GREETING, ZANE_DEPLOYMENT_SLOT, ZANE_DEPLOYMENT_HASH from the environment.
- *   /  a page · /health 200 · /crash ends the program with status 1 */
+ *   /  a page · /health 200 · /crash ends the program with status 1 · anything else 404 */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 8192, READ_MS = 10000, KEEP_MS = 60000 };
+enum { REQUEST_MAX = 8192, READ_MS = 10000, KEEP_MS = 60000, SEND_S = 10, CLIENTS_MAX = 128 };
 
 static volatile sig_atomic_t stopping;
 
@@ -57,9 +59,11 @@ static void escape(const char *s, char *ret, size_t size)
 
 static int page(char *ret, size_t size)
 {
-    char greeting[600];
+    char greeting[600], slot[100], hash[100];
 
     escape(env("GREETING", "It works"), greeting, sizeof greeting);
+    escape(env("ZANE_DEPLOYMENT_SLOT", "none"), slot, sizeof slot);
+    escape(env("ZANE_DEPLOYMENT_HASH", "none"), hash, sizeof hash);
     return snprintf(ret, size,
                     "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n"
                     "<meta name=\"viewport\" content=\"width=device-width\">\n"
@@ -69,8 +73,7 @@ static int page(char *ret, size_t size)
                     "<h1>%s</h1>\n<p>This page comes from the example app.</p>\n"
                     "<dl><dt>slot</dt><dd>%s</dd>\n<dt>deployment</dt><dd>%s</dd>\n"
                     "<dt>process</dt><dd>%d</dd></dl></html>\n",
-                    greeting, greeting, env("ZANE_DEPLOYMENT_SLOT", "none"),
-                    env("ZANE_DEPLOYMENT_HASH", "none"), (int)getpid());
+                    greeting, greeting, slot, hash, (int)getpid());
 }
 
 static bool send_all(int fd, const char *p, size_t n)
@@ -86,16 +89,31 @@ static bool send_all(int fd, const char *p, size_t n)
     return true;
 }
 
-static bool reply(int fd, const char *method, const char *path, bool close_after)
+static int status_of(const char *method, const char *path)
+{
+    size_t n = strcspn(path, "?");
+
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return 405;
+    if (n == 1 || (n == 7 && strncmp(path, "/health", 7) == 0) ||
+        (n == 6 && strncmp(path, "/crash", 6) == 0))
+        return 200;
+    return 404;
+}
+
+static bool reply(int fd, int status, const char *method, const char *path, bool close_after)
 {
     char body[4096], head[256];
-    bool health = strcmp(path, "/health") == 0;
-    int n = health ? snprintf(body, sizeof body, "ok\n") : page(body, sizeof body), h;
+    bool plain = status != 200 || path[1] == 'h';
+    const char *word = status == 200 ? "OK" : status == 404 ? "Not Found" : "Method Not Allowed";
+    int n = !plain ? page(body, sizeof body)
+                   : snprintf(body, sizeof body, "%s\n", status == 200 ? "ok" : word), h;
     bool head_only = strcmp(method, "HEAD") == 0;
 
     h = snprintf(head, sizeof head,
-                 "HTTP/1.1 200 OK\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n",
-                 health ? "text/plain" : "text/html", n, close_after ? "Connection: close\r\n" : "");
+                 "HTTP/1.1 %d %s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Length: %d\r\n%s%s\r\n",
+                 status, word, plain ? "plain" : "html", n,
+                 status == 405 ? "Allow: GET, HEAD\r\n" : "", close_after ? "Connection: close\r\n" : "");
     return send_all(fd, head, (size_t)h) && (head_only || send_all(fd, body, (size_t)n));
 }
 
@@ -121,13 +139,22 @@ static size_t read_head(int fd, char *buf, size_t *have)
         ssize_t n = read(fd, buf + *have, REQUEST_MAX - *have);
         if (n <= 0)
             return 0;
+        if (!*have)
+            end = now_ms() + READ_MS;
         *have += (size_t)n;
     }
 }
 
-static void *serve(void *arg)
+/* What a client sends must not reach the terminal of who reads the log. */
+static void make_printable(char *s)
 {
-    int fd = (int)(long)arg;
+    for (; *s; s++)
+        if (*s < 33 || *s > 126)
+            *s = '?';
+}
+
+static void answer_requests(int fd)
+{
     char buf[REQUEST_MAX + 1], method[16], path[512];
     size_t have = 0, head;
 
@@ -135,19 +162,37 @@ static void *serve(void *arg)
         long from = now_ms();
 
         buf[head - 1] = '\0';
-        if (sscanf(buf, "%15s %511s", method, path) != 2)
+        if (sscanf(buf, "%15s %511s", method, path) != 2 || *path != '/')
             break;
-        bool last = stopping || strcasestr(buf, "connection: close");
-        bool sent = reply(fd, method, path, last);
-        printf("%s %s 200 %ld ms\n", method, path, now_ms() - from);
+        int status = status_of(method, path);
+        /* A body is not read: nothing can follow it on this connection. */
+        bool last = stopping || status == 405 || strcasestr(buf, "connection: close");
+        bool sent = reply(fd, status, method, path, last);
+
+        make_printable(method);
+        make_printable(path);
+        printf("%s %s %d %ld ms\n", method, path, status, now_ms() - from);
         fflush(stdout);
-        if (strcmp(path, "/crash") == 0)
+        if (strcmp(path, "/crash") == 0 && status == 200)
             _exit(1);
         if (!sent || last)
             break;
         memmove(buf, buf + head, have -= head);
     }
+}
+
+static atomic_int clients;
+
+static void *serve(void *arg)
+{
+    int fd = (int)(long)arg;
+    struct timeval t = { .tv_sec = SEND_S };
+
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+    answer_requests(fd);
+    shutdown(fd, SHUT_RDWR);
     close(fd);
+    clients--;
     return NULL;
 }
 
@@ -162,6 +207,30 @@ static int listen_on(int port)
         exit(1);
     }
     return fd;
+}
+
+static void accept_until_stopped(int fd, pthread_attr_t *attr)
+{
+    while (!stopping) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        pthread_t t;
+
+        /* When all threads are taken, further clients wait in the backlog. */
+        if (clients >= CLIENTS_MAX) {
+            nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+            continue;
+        }
+        if (poll(&p, 1, 200) <= 0)
+            continue;
+        int c = accept(fd, NULL, NULL);
+        if (c < 0)
+            continue;
+        clients++;
+        if (pthread_create(&t, attr, serve, (void *)(long)c)) {
+            clients--;
+            close(c);
+        }
+    }
 }
 
 int main(void)
@@ -183,21 +252,12 @@ int main(void)
     pthread_attr_setstacksize(&attr, 65536);
     printf("listening on port %ld, slot %s\n", port, env("ZANE_DEPLOYMENT_SLOT", "none"));
     fflush(stdout);
-    while (!stopping) {
-        struct pollfd p = { .fd = fd, .events = POLLIN };
-        pthread_t t;
-
-        if (poll(&p, 1, 200) <= 0)
-            continue;
-        int c = accept(fd, NULL, NULL);
-        if (c >= 0 && pthread_create(&t, &attr, serve, (void *)(long)c))
-            close(c);
-    }
+    accept_until_stopped(fd, &attr);
     close(fd);
     printf("stopping\n");
     fflush(stdout);
-    /* Requests under way may end; idle connections notice within half a second. */
-    struct timespec t = { 0, 700000000 };
-    nanosleep(&t, NULL);
+    /* Requests under way end; idle connections notice within half a second. */
+    for (int i = 0; clients > 0 && i < 80; i++)
+        nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
     return 0;
 }
