@@ -186,7 +186,7 @@ static json_t *log_driver(const json_t *snapshot, const struct zn_spec_env *env)
     zn_auto_mem char *text = json_dumps(tag, JSON_COMPACT);
 
     return json_pack("{s:s,s:{s:s,s:s,s:s,s:s,s:s}}", "Name", "fluentd", "Options",
-                     "fluentd-address", env->log_address, "fluentd-request-ack", "true",
+                     "fluentd-address", env->log_address, "fluentd-request-ack", "false",
                      "fluentd-sub-second-precision", "true", "fluentd-retry-wait", "200ms", "tag",
                      text);
 }

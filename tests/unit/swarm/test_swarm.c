@@ -46,7 +46,7 @@ static const char EXPECTED[] =
     "\"RestartPolicy\":{\"Condition\":\"any\",\"Delay\":2000000000},"
     "\"Networks\":[{\"Target\":\"zn-env-xyz\",\"Aliases\":[\"srv-abc-green\",\"zn-web-abc\"]}],"
     "\"LogDriver\":{\"Name\":\"fluentd\",\"Options\":{"
-    "\"fluentd-address\":\"unix:///run/zane/logs/fluent.sock\",\"fluentd-request-ack\":\"true\","
+    "\"fluentd-address\":\"unix:///run/zane/logs/fluent.sock\",\"fluentd-request-ack\":\"false\","
     "\"fluentd-sub-second-precision\":\"true\",\"fluentd-retry-wait\":\"200ms\","
     "\"tag\":\"{\\\"service_id\\\":\\\"srv_dkr_AbC\\\",\\\"deployment_id\\\":\\\"dpl_dkr_Abc\\\"}\""
     "}}},\"Mode\":{\"Replicated\":{\"Replicas\":1}},"
