@@ -224,6 +224,13 @@ static json_t *tls_app(const struct zn_proxy_opts *o)
                      json_sprintf("http://%s/api/_proxy/check-certiticates", o->api));
 }
 
+/* Caddy would put its own authority's root into the machine's trust store, which in its image is read
+ * only and nobody's. */
+static json_t *own_authority(void)
+{
+    return json_pack("{s:{s:{s:b}}}", "certificate_authorities", "local", "install_trust", 0);
+}
+
 int zn_proxy_render(const struct zn_proxy_opts *o, const struct zn_route_service *services,
                     size_t n, json_t **ret, struct zn_err *err)
 {
@@ -238,10 +245,11 @@ int zn_proxy_render(const struct zn_proxy_opts *o, const struct zn_route_service
                                                        "unix//run/caddy/edge.sock|0660"));
     json_t *tls = public_server(o, routes, json_pack("[s]", "{env.ZN_LISTEN}:8443"));
     json_object_set_new(tls, "tls_connection_policies", json_pack("[{}]"));
-    json_t *all = json_pack("{s:{s:s},s:{s:{s:{s:s}}},s:{s:{s:{s:o,s:o,s:o}},s:o}}", "admin",
+    json_t *all = json_pack("{s:{s:s},s:{s:{s:{s:s}}},s:{s:{s:{s:o,s:o,s:o}},s:o,s:o}}", "admin",
                             "listen", "unix//run/caddy/admin.sock|0660", "logging", "logs",
                             "default", "level", "WARN", "apps", "http", "servers", "public", plain,
-                            "public_tls", tls, "probe", probe_server(), "tls", tls_app(o));
+                            "public_tls", tls, "probe", probe_server(), "tls", tls_app(o), "pki",
+                            own_authority());
     if (!all)
         return zn_fail(err, ZN_INTERNAL, "the proxy configuration could not be put together");
     *ret = all;

@@ -84,3 +84,12 @@ Test(config, redirects)
     cr_expect(strstr(text, "\"status_code\":\"308\""));
     cr_expect(strstr(text, "https://c.d{http.request.uri}"));
 }
+
+Test(config, the_authority_stays_out_of_the_trust_store)
+{
+    struct zn_err err = { 0 };
+    zn_auto_json all = render("[]", &err);
+    zn_auto_mem const char *text = text_of(all);
+
+    cr_expect(strstr(text, "\"pki\":{\"certificate_authorities\":{\"local\":{\"install_trust\":false}}}"));
+}
