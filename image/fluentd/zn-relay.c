@@ -1,28 +1,27 @@
 /* Entry program of the fluentd image: runs fluentd and carries the engine's log connections to it.
  *
- * Docker's driver speaks Forward over a unix socket and wants acknowledgements; fluentd's in_unix gives
- * none, in_forward does but listens on TCP. So the relay accepts on the log socket that the supervisor
- * hands over and copies bytes between each connection and in_forward on loopback. An acknowledgement is
- * thus fluentd's own, given once its file buffer holds the line.
+ * Docker's driver speaks Forward over a unix socket and waits for nobody; fluentd's in_forward
+ * acknowledges, but listens on TCP. So the relay accepts on the log socket that the supervisor hands
+ * over, peeks at what lies in a connection's queue, sends it to in_forward on loopback as one batch with
+ * a chunk id, and reads those bytes away only when fluentd has acknowledged the batch, which it does
+ * once its file buffer holds it. The supervisor keeps a descriptor of each connection: what is in a
+ * queue outlives relay and fluentd (docs/internals.md, "Log socket hand-over").
  *
  * Ready = in_forward acknowledges a message to itself every half second and the monitor agent answers;
  * GET on 127.0.0.1:24221 says it to the health check. fluentd's end is the relay's end. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -31,22 +30,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "relay.h"
+
 enum {
-    FORWARD_PORT = 24224,
     MONITOR_PORT = 24220,
     STATUS_PORT = 24221,
     LINKS_MAX = 2000,
-    UP_SIZE = 16384,        /* from the driver */
-    DOWN_SIZE = 2048,       /* acknowledgements */
     PROBE_EVERY_MS = 500,
     PROBE_MS = 1000,        /* answer to one probe */
     MONITOR_EVERY_MS = 5000,
     MONITOR_MS = 3000,
     SAY_EVERY_MS = 400,
     RETRY_MS = 1000,
-    QUIET_MS = 200,         /* a held connection without acknowledgements for so long is finished */
     DRAIN_MS = 1000,
-    SWEEP_MS = 50,
+    SOON_MS = 5,
     STOP_MS = 8000,
 };
 
@@ -56,37 +53,13 @@ static char *const fluentd_argv[] = { "/usr/bin/ruby", "/usr/lib/fluentd/bin/flu
                                       "/etc/zane/plugins", NULL };
 extern char **environ;
 
-/* What an epoll event belongs to; each is embedded first in its owner or stands alone. */
-struct source {
-    void (*fn)(struct source *self, uint32_t events);
-    int fd;
-};
-
-struct pipe_buf {
-    char *mem;
-    size_t len, size;
-};
-
-struct link {
-    struct source unix_side, tcp_side;
-    struct pipe_buf up, down;
-    bool connecting, unix_eof, tcp_eof, dead;
-    bool parked; /* the driver is gone, its last bytes wait for room: out of the epoll set */
-    uint32_t unix_events, tcp_events;
-    int64_t held_at, heard_at; /* held: nothing more is read from the driver */
-    struct link *next;
-};
-
 static int ep;
-static bool some_wait; /* some driver has not read its last acknowledgement yet */
 static pid_t child;
-static struct link *links;
-static unsigned nlinks;
 
 static struct {
     struct source conn, listener;
     int listen_fd; /* handed over; registered only while accepting */
-    bool accept, said_ready;
+    bool said_ready;
     int64_t said_at, retry_at;
     bool warned;
 } hand = { .conn.fd = -1, .listener.fd = -1, .listen_fd = -1 };
@@ -97,10 +70,10 @@ static struct {
     size_t got; /* bytes of the acknowledgement */
 } probe = { .forward.fd = -1, .monitor.fd = -1 };
 
-static bool stopping;
+static bool stopping, drained; /* drained: no batch is out any more */
 static int64_t stop_at;
 
-static int64_t now_ms(void)
+int64_t now_ms(void)
 {
     struct timespec ts;
 
@@ -108,7 +81,7 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
+void say(const char *fmt, ...)
 {
     va_list ap;
 
@@ -119,14 +92,14 @@ __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
     va_end(ap);
 }
 
-static int watch(struct source *s, uint32_t events)
+int watch(struct source *s, uint32_t events)
 {
     struct epoll_event ev = { .events = events, .data.ptr = s };
 
     return epoll_ctl(ep, EPOLL_CTL_ADD, s->fd, &ev);
 }
 
-static void rewatch(struct source *s, uint32_t *now, uint32_t events)
+void rewatch(struct source *s, uint32_t *now, uint32_t events)
 {
     struct epoll_event ev = { .events = events, .data.ptr = s };
 
@@ -134,8 +107,7 @@ static void rewatch(struct source *s, uint32_t *now, uint32_t events)
         *now = events;
 }
 
-/* A source that leaves keeps its struct until the round is over: fn of a stale event sees fd -1. */
-static void drop(struct source *s)
+void drop(struct source *s)
 {
     if (s->fd >= 0) {
         epoll_ctl(ep, EPOLL_CTL_DEL, s->fd, NULL);
@@ -144,7 +116,7 @@ static void drop(struct source *s)
     s->fd = -1;
 }
 
-static int dial_loopback(int port)
+int dial_loopback(int port)
 {
     struct sockaddr_in sa = { AF_INET, htons((uint16_t)port), { htonl(INADDR_LOOPBACK) }, { 0 } };
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -157,222 +129,6 @@ static int dial_loopback(int port)
         return -1;
     }
     return fd;
-}
-
-/* --- links ---------------------------------------------------------------------------------------- */
-
-/* Moves what it can from one descriptor to a buffer; false at the end of the stream or on an error. */
-static bool fill(int fd, struct pipe_buf *b)
-{
-    ssize_t n;
-
-    if (b->len == b->size)
-        return true;
-    n = recv(fd, b->mem + b->len, b->size - b->len, MSG_DONTWAIT);
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
-    b->len += (size_t)n;
-    return n > 0;
-}
-
-static bool flush(int fd, struct pipe_buf *b)
-{
-    while (b->len) {
-        ssize_t n = send(fd, b->mem, b->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno == EAGAIN;
-        b->len -= (size_t)n;
-        memmove(b->mem, b->mem + n, b->len);
-    }
-    return true;
-}
-
-/* Bytes of the first acknowledgement in b, {"ack": text} as fluentd packs it; the whole of b if it is
- * something else, 0 if it is not there whole. */
-static size_t ack_size(const struct pipe_buf *b)
-{
-    const unsigned char *p = (const unsigned char *)b->mem;
-    size_t n;
-
-    if (b->len < 7)
-        return 0;
-    if (memcmp(p, "\x81\xa3" "ack", 5) != 0)
-        return b->len;
-    n = (p[5] & 0xe0) == 0xa0 ? 6 + (p[5] & 31u) : p[5] == 0xd9 ? 7 + (size_t)p[6] : b->len;
-    return n <= b->len ? n : 0;
-}
-
-/* Gives the driver its acknowledgements one by one, each once the one before was read: stdout and stderr
- * of a container share a connection with a reader for each, and one that gets two in one read throws the
- * other's away, which then waits for ever. */
-static bool answer(struct link *l)
-{
-    size_t n;
-
-    while ((n = ack_size(&l->down)) > 0) {
-        int unread = 0;
-        ssize_t sent;
-        if (ioctl(l->unix_side.fd, SIOCOUTQ, &unread) < 0)
-            return false;
-        if (unread) {
-            some_wait = true;
-            return true;
-        }
-        sent = send(l->unix_side.fd, l->down.mem, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0)
-            return errno == EAGAIN || errno == EINTR;
-        l->down.len -= (size_t)sent;
-        memmove(l->down.mem, l->down.mem + sent, l->down.len);
-    }
-    return true;
-}
-
-/* Decides what a link waits for, or that it is over. */
-static void settle(struct link *l)
-{
-    bool reading = !l->unix_eof && !l->held_at && l->up.len < l->up.size;
-
-    if ((l->unix_eof && !l->up.len) || (l->tcp_eof && !ack_size(&l->down)))
-        l->dead = true;
-    if (l->dead) {
-        drop(&l->unix_side);
-        drop(&l->tcp_side);
-        return;
-    }
-    if (l->parked && reading) {
-        l->parked = false;
-        l->unix_events = 0;
-        watch(&l->unix_side, 0);
-    }
-    rewatch(&l->unix_side, &l->unix_events, reading ? EPOLLIN : 0);
-    rewatch(&l->tcp_side, &l->tcp_events,
-            (!l->tcp_eof && l->down.len < l->down.size ? EPOLLIN : 0) |
-                (l->connecting || l->up.len ? EPOLLOUT : 0));
-}
-
-static void on_unix(struct source *self, uint32_t events)
-{
-    struct link *l = (struct link *)((char *)self - offsetof(struct link, unix_side));
-
-    if (l->dead)
-        return;
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !l->held_at && !fill(self->fd, &l->up))
-        l->unix_eof = true;
-    if (events & EPOLLHUP && l->held_at)
-        l->dead = true;
-    if (events & EPOLLHUP && l->up.len == l->up.size) { /* it would be reported for ever */
-        l->parked = true;
-        epoll_ctl(ep, EPOLL_CTL_DEL, self->fd, NULL);
-    }
-    if (!l->connecting && !flush(l->tcp_side.fd, &l->up))
-        l->dead = true;
-    if (!answer(l))
-        l->dead = true;
-    settle(l);
-}
-
-static void on_tcp(struct source *self, uint32_t events)
-{
-    struct link *l = (struct link *)((char *)self - offsetof(struct link, tcp_side));
-
-    if (l->dead)
-        return;
-    if (events & EPOLLERR)
-        l->dead = true;
-    if (events & EPOLLOUT)
-        l->connecting = false;
-    if (events & (EPOLLIN | EPOLLHUP)) {
-        l->heard_at = now_ms();
-        if (!fill(self->fd, &l->down))
-            l->tcp_eof = true;
-    }
-    if (!answer(l) ||
-        (!l->connecting && !l->tcp_eof && !flush(self->fd, &l->up)))
-        l->dead = true;
-    settle(l);
-}
-
-static void link_open(int unix_fd)
-{
-    struct link *l = calloc(1, sizeof *l + UP_SIZE + DOWN_SIZE);
-    int tcp_fd = l ? dial_loopback(FORWARD_PORT) : -1;
-
-    if (tcp_fd < 0) {
-        free(l);
-        close(unix_fd); /* the driver comes again */
-        return;
-    }
-    *l = (struct link){ .unix_side = { on_unix, unix_fd }, .tcp_side = { on_tcp, tcp_fd },
-                        .up = { (char *)(l + 1), 0, UP_SIZE },
-                        .down = { (char *)(l + 1) + UP_SIZE, 0, DOWN_SIZE }, .connecting = true,
-                        .unix_events = EPOLLIN, .tcp_events = EPOLLIN | EPOLLOUT, .next = links };
-    links = l;
-    nlinks++;
-    if (watch(&l->unix_side, l->unix_events) < 0 || watch(&l->tcp_side, l->tcp_events) < 0)
-        l->dead = true;
-    settle(l);
-}
-
-/* Frees dead links; a held one is over once it was quiet, or after its time. */
-static void sweep(int64_t now, bool hold)
-{
-    static int64_t due;
-    struct link **at = &links;
-
-    if (now < due)
-        return;
-    due = now + SWEEP_MS;
-    while (*at) {
-        struct link *l = *at;
-        if (hold && !l->held_at && !l->dead) {
-            l->held_at = now;
-            settle(l);
-        }
-        if (!hold && l->held_at && !l->dead) {
-            l->held_at = 0; /* ours again before it was over */
-            settle(l);
-        }
-        if (l->held_at && !l->dead && !l->up.len && !l->down.len)
-            l->dead = now - (l->heard_at > l->held_at ? l->heard_at : l->held_at) >= QUIET_MS;
-        if (l->held_at && now - l->held_at >= DRAIN_MS)
-            l->dead = true;
-        if (!l->dead) {
-            at = &l->next;
-            continue;
-        }
-        drop(&l->unix_side);
-        drop(&l->tcp_side);
-        *at = l->next;
-        free(l);
-        nlinks--;
-    }
-}
-
-/* Nothing tells when a driver has read, so links that wait for it are asked again. */
-static void answer_waiting(void)
-{
-    struct link *l = some_wait ? links : NULL;
-
-    some_wait = false;
-    for (; l; l = l->next)
-        if (!l->dead && l->down.len) {
-            if (!answer(l))
-                l->dead = true;
-            settle(l);
-        }
-}
-
-static void on_listener(struct source *self, uint32_t events)
-{
-    (void)events;
-    for (int i = 0; i < 64 && self->fd >= 0 && nlinks < LINKS_MAX; i++) {
-        int fd = accept4(self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
-            return;
-        link_open(fd);
-    }
 }
 
 /* --- probes --------------------------------------------------------------------------------------- */
@@ -466,7 +222,7 @@ static void run_probes(int64_t now)
 /* Why no line should come here now, or NULL. */
 static const char *not_ready(int64_t now)
 {
-    if (stopping)
+    if (stopping && drained)
         return "stopping";
     if (!probe.forward_ok)
         return "fluentd is starting";
@@ -481,7 +237,12 @@ static const char *not_ready(int64_t now)
 
 /* --- hand-over ------------------------------------------------------------------------------------ */
 
-static bool datagram(const char *text, int pass_fd)
+bool handoff_up(void)
+{
+    return hand.conn.fd >= 0;
+}
+
+int handoff_send(const char *text, int pass_fd)
 {
     struct iovec iov = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };
     union {
@@ -500,7 +261,9 @@ static bool datagram(const char *text, int pass_fd)
         c->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(c), &pass_fd, sizeof pass_fd);
     }
-    return sendmsg(hand.conn.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EAGAIN;
+    if (sendmsg(hand.conn.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        return 1;
+    return errno == EAGAIN || errno == ETOOMANYREFS ? 0 : -1;
 }
 
 static void hang_up(int64_t now)
@@ -524,14 +287,19 @@ static void obey(const char *text, int fd)
         hand.listen_fd = fd;
         return;
     }
+    if (strncmp(cmd, "\"conn\"", 6) == 0 && fd >= 0) {
+        links_open(fd, true);
+        return;
+    }
     if (fd >= 0)
         close(fd);
-    if (strncmp(cmd, "\"accept\"", 8) == 0)
-        hand.accept = true;
-    else if (strncmp(cmd, "\"hold\"", 6) == 0)
-        hand.accept = false;
-    else
+    if (strncmp(cmd, "\"accept\"", 8) == 0) {
+        links_accept(true);
+    } else if (strncmp(cmd, "\"hold\"", 6) == 0) {
+        links_accept(false);
+    } else {
         say("unknown command from the supervisor: %.60s", text);
+    }
 }
 
 static int first_fd(struct msghdr *m)
@@ -570,8 +338,7 @@ static void on_handoff(struct source *self, uint32_t events)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
-            say("the supervisor closed the hand-over; staying with \"%s\"",
-                hand.accept ? "accept" : "hold");
+            say("the supervisor closed the hand-over; its last command stands");
             hang_up(now_ms());
             return;
         }
@@ -590,7 +357,7 @@ static void introduce(int64_t now)
     memcpy(sa.sun_path, handoff_path, sizeof handoff_path);
     hand.conn = (struct source){ on_handoff, socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) };
     if (hand.conn.fd < 0 || connect(hand.conn.fd, (struct sockaddr *)&sa, sizeof sa) < 0 ||
-        watch(&hand.conn, EPOLLIN) < 0 || !datagram(hello, hand.listen_fd)) {
+        watch(&hand.conn, EPOLLIN) < 0 || handoff_send(hello, hand.listen_fd) <= 0) {
         if (!hand.warned)
             say("%s: %s; trying every second", handoff_path, strerror(errno));
         hand.warned = true;
@@ -599,6 +366,18 @@ static void introduce(int64_t now)
     }
     hand.warned = false;
     hand.said_at = 0;
+    links_bring_again();
+}
+
+static void on_listener(struct source *self, uint32_t events)
+{
+    (void)events;
+    for (int i = 0; i < 64 && self->fd >= 0 && links_count() < LINKS_MAX; i++) {
+        int fd = accept4(self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        links_open(fd, false);
+    }
 }
 
 static void run_handoff(int64_t now)
@@ -617,10 +396,10 @@ static void run_handoff(int64_t now)
                  why);
         hand.said_at = now;
         hand.said_ready = !why;
-        if (!datagram(text, -1))
+        if (handoff_send(text, -1) < 0)
             hang_up(now);
     }
-    accepting = hand.accept && !stopping && hand.listen_fd >= 0 && nlinks < LINKS_MAX;
+    accepting = links_reading() && !stopping && hand.listen_fd >= 0 && links_count() < LINKS_MAX;
     if (accepting && hand.listener.fd < 0) {
         hand.listener = (struct source){ on_listener, hand.listen_fd };
         if (watch(&hand.listener, EPOLLIN) < 0)
@@ -650,7 +429,7 @@ static void on_visitor(struct source *self, uint32_t events)
     if (recv(self->fd, in, sizeof in, MSG_DONTWAIT) > 0) {
         int n = snprintf(out, sizeof out, "HTTP/1.0 %s\r\nContent-Type: text/plain\r\n\r\n%s, %s, %u links\n",
                          why ? "503 Service Unavailable" : "200 OK", why ? why : "ready",
-                         hand.accept ? "accepting" : "holding", nlinks);
+                         links_reading() ? "accepting" : "holding", links_count());
         (void)!send(self->fd, out, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     drop(self);
@@ -745,15 +524,13 @@ static void open_signals(struct source *s)
     }
 }
 
-/* First the connections end, then fluentd, which flushes nothing: its buffer is on disk. */
+/* First the batches on their way, then fluentd, which flushes nothing: its buffer is on disk. */
 static void run_stop(int64_t now)
 {
-    static bool told;
-
     if (!stopping)
         return;
-    if (!told && (!links || now - stop_at >= DRAIN_MS + QUIET_MS)) {
-        told = true;
+    if (!drained && (!links_busy() || now - stop_at >= DRAIN_MS)) {
+        drained = true;
         kill(child, SIGTERM);
     }
     if (now - stop_at >= STOP_MS)
@@ -764,8 +541,8 @@ static void raise_file_limit(void)
 {
     struct rlimit r;
 
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 2 * LINKS_MAX + 64) {
-        r.rlim_cur = r.rlim_max < 2 * LINKS_MAX + 64 ? r.rlim_max : 2 * LINKS_MAX + 64;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < LINKS_MAX + 64) {
+        r.rlim_cur = r.rlim_max < LINKS_MAX + 64 ? r.rlim_max : LINKS_MAX + 64;
         setrlimit(RLIMIT_NOFILE, &r);
     }
 }
@@ -782,16 +559,16 @@ int main(void)
     start_fluentd();
     for (;;) {
         int64_t now = now_ms();
+        bool soon;
         int n;
         run_probes(now);
         run_handoff(now);
         run_stop(now);
-        sweep(now, !hand.accept || stopping);
+        soon = links_run(!stopping, now);
         for (size_t i = 0; i < sizeof visitors / sizeof *visitors; i++)
             if (visitors[i].s.fd >= 0 && now - visitors[i].since > PROBE_MS)
                 drop(&visitors[i].s);
-        answer_waiting();
-        n = epoll_wait(ep, ev, 64, some_wait ? 1 : 100);
+        n = epoll_wait(ep, ev, 64, soon ? SOON_MS : 100);
         for (int i = 0; i < n; i++) {
             struct source *s = ev[i].data.ptr;
             s->fn(s, ev[i].events);
