@@ -1,6 +1,7 @@
 #include "supervisor/handoff.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "supervisor/arbiter.h"
+#include "supervisor/handoff_conns.h"
 
 #ifndef SIOCUNIXFILE
 #define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0) /* linux/un.h, which clashes with sys/un.h */
@@ -26,6 +28,9 @@ enum {
     DATAGRAM_MAX = 1024,
     LOG_BACKLOG = 4096,      /* the kernel caps it at net.core.somaxconn */
     COLLECTOR_GID = 975,
+    READER_SIZE = 16,        /* the claim in logs/reader */
+    AGAIN_MS = 100,          /* until the kernel may have memory for a datagram again */
+    FULL_WARN_MS = 10 * 1000,
     HELLO_MS = 5000,         /* from connect to the introduction */
     TAKE_BACK_MS = 5000,     /* collectors of a running platform connect again every second */
     EVICT_MS = 10 * 1000     /* silent for so long: makes room for a newcomer */
@@ -38,6 +43,9 @@ struct collector {
     const char *name;        /* static; NULL before the introduction */
     int slot;                /* in the arbiter; -1 before the introduction */
     bool down;               /* its last word */
+    bool gone;               /* takes nothing any more; what it sent before is still read */
+    bool fd_due;             /* the listening socket is still to be sent */
+    enum zn_command due;     /* and this */
 };
 
 struct zn_handoff {
@@ -46,9 +54,11 @@ struct zn_handoff {
     int log_fd;              /* fluent.sock; -1 while a collector is expected to bring it back */
     bool embedded;
     struct zn_watch door;    /* handoff.sock */
-    struct zn_timer settle, take_back;
+    struct zn_timer settle, take_back, again;
     struct zn_arbiter arbiter;
     struct collector collectors[ZN_ARBITER_PEERS];
+    struct zn_conns conns;
+    int64_t full_warn_ms;    /* not before then is the full table reported again */
     const char *accepts;     /* last reported owner, for the log */
 };
 
@@ -67,11 +77,29 @@ static void hang_up(struct collector *c)
         zn_info("log collector %s: connection closed", c->name);
     c->slot = -1;
     c->name = NULL;
-    c->down = false;
+    c->down = c->gone = c->fd_due = false;
+    c->due = ZN_CMD_NONE;
     zn_timer_set(h->loop, &h->settle, 0);
 }
 
-/* One command, with a descriptor if fd >= 0. False: the collector was hung up on. */
+/* A command did not go out. */
+static void put_off(struct collector *c, const char *cmd, int errnum)
+{
+    bool scarce = errnum == ENOBUFS || errnum == ENOMEM || errnum == ETOOMANYREFS;
+
+    zn_watch_set(&c->watch, errnum == EAGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    if (scarce)
+        zn_timer_set(c->h->loop, &c->h->again, AGAIN_MS);
+    if (scarce || errnum == EAGAIN)
+        return;
+    zn_warn("log collector %s: cannot send \"%s\": %s", c->name, cmd, strerror(errnum));
+    /* A collector that died leaves connections among what it sent before: the end is seen by
+     * reading, after all of that. */
+    c->gone = true;
+    shutdown(c->watch.fd, SHUT_RDWR);
+}
+
+/* One command, with a descriptor if fd >= 0. False: not sent, see put_off. */
 static bool command(struct collector *c, const char *cmd, int fd)
 {
     char text[64];
@@ -93,9 +121,44 @@ static bool command(struct collector *c, const char *cmd, int fd)
     }
     if (sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
         return true;
-    zn_warn("log collector %s: cannot send \"%s\": %s", c->name, cmd, strerror(errno));
-    hang_up(c);
+    put_off(c, cmd, errno);
     return false;
+}
+
+static bool is_owner(const struct collector *c)
+{
+    return c->slot >= 0 && c->slot == c->h->arbiter.owner;
+}
+
+/* Sends all that is due and fits; the rest follows when there is room. Only the last of several
+ * commands is of interest to a collector that did not take the earlier ones. */
+static void deliver(struct collector *c)
+{
+    static const char *const words[] = { [ZN_CMD_HOLD] = "hold", [ZN_CMD_ACCEPT] = "accept" };
+    struct zn_conns *conns = &c->h->conns;
+    int fd;
+
+    if (c->gone || (c->fd_due && !command(c, "fd", c->h->log_fd)))
+        return;
+    c->fd_due = false;
+    if (c->due != ZN_CMD_NONE && !command(c, words[c->due], -1))
+        return;
+    c->due = ZN_CMD_NONE;
+    while (is_owner(c) && (fd = zn_conns_due(conns)) >= 0) {
+        if (!command(c, "conn", fd))
+            return;
+        zn_conns_sent(conns);
+    }
+    zn_watch_set(&c->watch, EPOLLIN);
+}
+
+static void deliver_all(void *arg)
+{
+    struct zn_handoff *h = arg;
+
+    for (int i = 0; i < ZN_ARBITER_PEERS; i++)
+        if (h->collectors[i].slot >= 0)
+            deliver(&h->collectors[i]);
 }
 
 static void send_commands(struct zn_handoff *h, const enum zn_command *due, enum zn_command which)
@@ -103,8 +166,12 @@ static void send_commands(struct zn_handoff *h, const enum zn_command *due, enum
     for (int i = 0; i < ZN_ARBITER_PEERS; i++) {
         struct collector *c = &h->collectors[i];
 
-        if (c->slot >= 0 && due[c->slot] == which)
-            command(c, which == ZN_CMD_ACCEPT ? "accept" : "hold", -1);
+        if (c->slot < 0 || due[c->slot] != which)
+            continue;
+        if (which == ZN_CMD_ACCEPT)
+            zn_conns_all_due(&h->conns);
+        c->due = which;
+        deliver(c);
     }
 }
 
@@ -120,7 +187,8 @@ static void settle(void *arg)
     send_commands(h, due, ZN_CMD_ACCEPT);
     owner = zn_handoff_owner(h);
     if (owner != h->accepts)
-        zn_info("log connections are accepted by %s", owner ? owner : "nobody: they wait");
+        zn_info("log connections are accepted by %s; %u are kept",
+                owner ? owner : "nobody: they wait", h->conns.n);
     h->accepts = owner;
     wait = zn_arbiter_wait(&h->arbiter, now);
     if (wait >= 0 && !h->settle.armed)
@@ -141,6 +209,12 @@ static bool is_log_socket(const struct zn_handoff *h, int fd)
            by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
 }
 
+static void give_log_socket(struct collector *c)
+{
+    c->fd_due = c->h->log_fd >= 0;
+    deliver(c);
+}
+
 /* fluent.sock is there: whoever came before it gets it now. */
 static void have_log_socket(struct zn_handoff *h, int fd, const struct collector *giver)
 {
@@ -148,7 +222,7 @@ static void have_log_socket(struct zn_handoff *h, int fd, const struct collector
     zn_timer_clear(h->loop, &h->take_back);
     for (int i = 0; i < ZN_ARBITER_PEERS; i++)
         if (h->collectors[i].slot >= 0 && &h->collectors[i] != giver)
-            command(&h->collectors[i], "fd", fd);
+            give_log_socket(&h->collectors[i]);
 }
 
 static int bind_log_socket(struct zn_handoff *h, struct zn_err *err)
@@ -192,10 +266,10 @@ static void brought(struct collector *c, int fd)
         return;
     }
     close(fd);
-    if (!current)
-        zn_warn("log collector %s brought a socket that nobody connects to", c->name);
-    if (!current && h->log_fd >= 0)
-        command(c, "fd", h->log_fd);
+    if (current)
+        return;
+    zn_warn("log collector %s brought a socket that nobody connects to", c->name);
+    give_log_socket(c);
 }
 
 static void hello(struct collector *c, const json_t *doc, int fd)
@@ -219,8 +293,8 @@ static void hello(struct collector *c, const json_t *doc, int fd)
     zn_info("log collector %s connected%s", c->name, fd >= 0 ? " with the log socket" : "");
     if (fd >= 0)
         brought(c, fd);
-    else if (h->log_fd >= 0)
-        command(c, "fd", h->log_fd);
+    else
+        give_log_socket(c);
 }
 
 static void state(struct collector *c, const json_t *doc)
@@ -237,6 +311,38 @@ static void state(struct collector *c, const json_t *doc)
     c->down = !ready;
     zn_arbiter_heard(&c->h->arbiter, c->slot, ready, zn_now_ms());
     zn_timer_set(c->h->loop, &c->h->settle, 0);
+}
+
+/* A connection that a collector has accepted; fd is ours now, -1 if it came without. */
+static void keep(struct collector *c, int fd)
+{
+    struct zn_handoff *h = c->h;
+    struct zn_err err = { 0 };
+    int64_t now = zn_now_ms();
+
+    if (fd < 0) {
+        zn_warn("log collector %s: a connection came without its descriptor", c->name);
+        return;
+    }
+    if (zn_conns_keep(&h->conns, fd, &err) < 0) {
+        if (err.code == ZN_BUSY && now < h->full_warn_ms)
+            return;
+        if (err.code == ZN_BUSY)
+            h->full_warn_ms = now + FULL_WARN_MS;
+        zn_warn("log collector %s: a connection is not kept: %s", c->name, err.msg);
+        return;
+    }
+    /* To the one that brought it as well: of what it sent before it read its last command nobody
+     * knows whether it let go of that on an earlier "hold". It knows its own by their cookies. */
+    deliver_all(h);
+}
+
+static void ended(struct collector *c, const json_t *cookie)
+{
+    if (!json_is_integer(cookie))
+        zn_warn("log collector %s: the end of no connection", c->name);
+    else if (is_owner(c))
+        zn_conns_end(&c->h->conns, (uint64_t)json_integer_value(cookie));
 }
 
 /* The first descriptor of a message, or -1; more than one are closed. */
@@ -276,13 +382,19 @@ static void on_datagram(struct collector *c, const char *text, size_t n, int fd)
         hello(c, doc, fd);
         return;
     }
-    zn_auto_fd(&fd); /* only an introduction brings one */
-    state(c, doc);
+    if (json_is_true(json_object_get(doc, "conn"))) {
+        keep(c, fd);
+        return;
+    }
+    zn_auto_fd(&fd); /* nothing else brings one */
+    if (json_object_get(doc, "end"))
+        ended(c, json_object_get(doc, "end"));
+    else
+        state(c, doc);
 }
 
-static void on_collector(void *arg, uint32_t events)
+static void receive(struct collector *c)
 {
-    struct collector *c = arg;
     char text[DATAGRAM_MAX];
     union {
         struct cmsghdr head;
@@ -294,8 +406,8 @@ static void on_collector(void *arg, uint32_t events)
     ssize_t n = recvmsg(c->watch.fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     int fd;
 
-    (void)events;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    /* ECONNRESET, once: it died with commands unread. What it had sent is still to be read. */
+    if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
         return;
     fd = n >= 0 ? received_fd(&m) : -1;
     if (n <= 0 || (m.msg_flags & MSG_TRUNC)) {
@@ -306,6 +418,16 @@ static void on_collector(void *arg, uint32_t events)
         return;
     }
     on_datagram(c, text, (size_t)n, fd);
+}
+
+static void on_collector(void *arg, uint32_t events)
+{
+    struct collector *c = arg;
+
+    if (events & EPOLLOUT)
+        deliver(c);
+    if (events & ~(uint32_t)EPOLLOUT)
+        receive(c);
 }
 
 static void no_hello(void *arg)
@@ -391,6 +513,27 @@ static int open_door(struct zn_handoff *h, const char *dir, struct zn_err *err)
     return zn_watch_add(h->loop, &h->door, err);
 }
 
+/* logs/reader with a claim that is nobody's. Collectors of a running platform have the file open
+ * and their claim in it: it is neither replaced nor, if it is whole, written. */
+static int open_reader(const char *dir, struct zn_err *err)
+{
+    char path[108], claim[READER_SIZE];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/reader", dir);
+    ZN_AUTO(zn_auto_fd) int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0660);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return zn_fail_errno(err, errno, "opening %s", path);
+    if (fchown(fd, 0, COLLECTOR_GID) < 0 || fchmod(fd, 0660) < 0)
+        return zn_fail_errno(err, errno, "giving %s to group %d", path, COLLECTOR_GID);
+    if (st.st_size == READER_SIZE)
+        return 0;
+    zn_random(claim, sizeof claim);
+    if (pwrite(fd, claim, sizeof claim, 0) != sizeof claim || ftruncate(fd, sizeof claim) < 0)
+        return zn_fail_errno(err, errno, "writing %s", path);
+    return 0;
+}
+
 static int open_sockets(struct zn_handoff *h, const char *run_dir, struct zn_err *err)
 {
     char dir[96];
@@ -399,7 +542,7 @@ static int open_sockets(struct zn_handoff *h, const char *run_dir, struct zn_err
         return zn_fail(err, ZN_INVALID, "path longer than %zu bytes: %s/logs", sizeof dir - 1,
                        run_dir);
     snprintf(h->log_path, sizeof h->log_path, "%s/fluent.sock", dir);
-    if (zn_mkdirs(dir, 0755, err) < 0)
+    if (zn_mkdirs(dir, 0755, err) < 0 || open_reader(dir, err) < 0)
         return -1;
     if (is_held(h->log_path)) {
         zn_info("%s is held by a collector; waiting for it to be brought back", h->log_path);
@@ -423,6 +566,7 @@ int zn_handoff_start(struct zn_loop *loop, const char *run_dir, bool embedded,
     h->door = (struct zn_watch){ .fd = -1, .events = EPOLLIN, .fn = on_door, .arg = h };
     h->settle = (struct zn_timer){ .fn = settle, .arg = h };
     h->take_back = (struct zn_timer){ .fn = give_up_waiting, .arg = h };
+    h->again = (struct zn_timer){ .fn = deliver_all, .arg = h };
     for (int i = 0; i < ZN_ARBITER_PEERS; i++) {
         struct collector *c = &h->collectors[i];
 
@@ -430,6 +574,7 @@ int zn_handoff_start(struct zn_loop *loop, const char *run_dir, bool embedded,
                                  .hello = { .fn = no_hello, .arg = c } };
     }
     zn_arbiter_init(&h->arbiter, zn_now_ms());
+    zn_conns_init(&h->conns);
     if (open_sockets(h, run_dir, err) < 0) {
         zn_handoff_stop(h);
         return -1;
@@ -451,6 +596,8 @@ void zn_handoff_stop(struct zn_handoff *h)
     }
     zn_timer_clear(h->loop, &h->settle);
     zn_timer_clear(h->loop, &h->take_back);
+    zn_timer_clear(h->loop, &h->again);
+    zn_conns_done(&h->conns);
     zn_watch_del(&h->door);
     zn_auto_fd(&h->door.fd);
     zn_auto_fd(&h->log_fd);
@@ -459,8 +606,8 @@ void zn_handoff_stop(struct zn_handoff *h)
 
 const char *zn_handoff_owner(const struct zn_handoff *h)
 {
-    for (int i = 0; h->arbiter.owner >= 0 && i < ZN_ARBITER_PEERS; i++)
-        if (h->collectors[i].slot == h->arbiter.owner)
+    for (int i = 0; i < ZN_ARBITER_PEERS; i++)
+        if (is_owner(&h->collectors[i]))
             return h->collectors[i].name;
     return NULL;
 }

@@ -153,10 +153,11 @@ class Stream:
 
 def test_files_and_modes(host):
     modes = {name: oct(os.stat(host.run / name).st_mode & 0o777) for name in
-             ("supervisor.sock", "status/status.sock", "logs/fluent.sock", "logs/handoff.sock")}
+             ("supervisor.sock", "status/status.sock", "logs/fluent.sock", "logs/handoff.sock", "logs/reader")}
     assert modes == {"supervisor.sock": "0o600", "status/status.sock": "0o666", "logs/fluent.sock": "0o666",
-                     "logs/handoff.sock": "0o660"}
+                     "logs/handoff.sock": "0o660", "logs/reader": "0o660"}
     assert os.stat(host.run / "logs/handoff.sock").st_gid == 975
+    assert os.stat(host.run / "logs/reader").st_gid == 975 and os.stat(host.run / "logs/reader").st_size == 16
 
 
 def test_health_lists_everything(host):
@@ -304,6 +305,31 @@ class Collector:
         self.sock.send(b'{"state":"ready"}')
         return self
 
+    def accept(self):
+        """The next log connection; the supervisor has it before anything is read from it."""
+        with socket.socket(fileno=os.dup(self.fd)) as listener:
+            listener.settimeout(10)
+            conn, _ = listener.accept()
+        self.bring(conn)
+        return conn
+
+    def bring(self, conn):
+        self.sock.sendmsg([b'{"conn":true}'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", conn.fileno()))])
+
+    def end(self, conn):
+        self.sock.send(json.dumps({"end": cookie(conn)}).encode())
+
+    def hear_conn(self):
+        listening = self.fd
+        assert self.hear() == "conn"
+        conn, self.fd = socket.socket(fileno=self.fd), listening
+        conn.settimeout(10)
+        return conn
+
+
+def cookie(conn):
+    return struct.unpack("=Q", conn.getsockopt(socket.SOL_SOCKET, 57, 8))[0]  # SO_COOKIE
+
 
 def test_killed_supervisor_gets_the_log_socket_back(host):
     fluentd = Collector(host, "fluentd")
@@ -334,6 +360,44 @@ def test_killed_supervisor_gets_the_log_socket_back(host):
                 conn.close()
     back.sock.close()
     assert standby.hear() == "accept"
+    os.close(fluentd.fd)
+    os.close(standby.fd)
+
+
+def test_log_connection_outlives_collectors_and_supervisor(host):
+    """First the supervisor is killed under it, then the collector: what the driver wrote is all there."""
+    fluentd = Collector(host, "fluentd")
+    assert fluentd.hear() == "fd"
+    assert fluentd.ready().hear() == "accept"
+    with socket.socket(socket.AF_UNIX) as driver:
+        driver.settimeout(10)
+        driver.connect(str(host.run / "logs/fluent.sock"))
+        conn = fluentd.accept()
+        name = cookie(conn)
+        fluentd.hear_conn().close()  # its own, known by the cookie
+        driver.sendall(b"one ")
+        claim = (host.run / "logs/reader").read_bytes()
+        host.end(signal.SIGKILL)
+        driver.sendall(b"two ")
+        host.start()
+        assert (host.run / "logs/reader").read_bytes() == claim
+        back = Collector(host, "fluentd", fluentd.fd)
+        back.bring(conn)
+        assert back.ready().hear() == "accept"
+        back.hear_conn().close()
+        standby = Collector(host, "embedded")
+        assert standby.hear() == "fd"
+        assert standby.ready().hear() == "hold"
+        conn.close()
+        back.sock.close()
+        assert standby.hear() == "accept"
+        with standby.hear_conn() as conn:
+            assert cookie(conn) == name
+            driver.sendall(b"three")
+            wait_until(lambda: conn.recv(100, socket.MSG_PEEK) == b"one two three", 10, "all three")
+            conn.recv(100)
+            standby.end(conn)
+        assert driver.recv(1) == b"", "nobody holds it any more"
     os.close(fluentd.fd)
     os.close(standby.fd)
 
