@@ -35,7 +35,7 @@
 enum {
     MONITOR_PORT = 24220,
     STATUS_PORT = 24221,
-    LINKS_MAX = 2000,
+    LINKS_MAX = 4096, /* as many as the supervisor keeps */
     PROBE_EVERY_MS = 500,
     PROBE_MS = 1000,        /* answer to one probe */
     MONITOR_EVERY_MS = 5000,
@@ -272,7 +272,9 @@ static void hang_up(int64_t now)
     hand.retry_at = now + RETRY_MS;
 }
 
-static void obey(const char *text, int fd)
+/* False: the supervisor counts on a descriptor that did not arrive; it sends all of them again to who
+ * connects again. */
+static bool obey(const char *text, int fd)
 {
     const char *cmd = strstr(text, "\"cmd\"");
 
@@ -285,11 +287,12 @@ static void obey(const char *text, int fd)
         if (hand.listen_fd >= 0)
             close(hand.listen_fd);
         hand.listen_fd = fd;
-        return;
+        return true;
     }
-    if (strncmp(cmd, "\"conn\"", 6) == 0 && fd >= 0) {
-        links_open(fd, true);
-        return;
+    if (strncmp(cmd, "\"conn\"", 6) == 0) {
+        if (fd >= 0)
+            links_open(fd, true);
+        return fd >= 0;
     }
     if (fd >= 0)
         close(fd);
@@ -300,6 +303,7 @@ static void obey(const char *text, int fd)
     } else {
         say("unknown command from the supervisor: %.60s", text);
     }
+    return true;
 }
 
 static int first_fd(struct msghdr *m)
@@ -343,7 +347,10 @@ static void on_handoff(struct source *self, uint32_t events)
             return;
         }
         text[n] = '\0';
-        obey(text, first_fd(&m));
+        if (!obey(text, first_fd(&m))) {
+            say("a log connection did not arrive: too many open files");
+            hang_up(now_ms());
+        }
     }
 }
 

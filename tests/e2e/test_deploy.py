@@ -86,7 +86,6 @@ def test_absent_image_leaves_the_old_version(web):
     fails(web, "web", "pulling", image="zane-no-such-image:1", port=8080, domain=NGINX, health_check_path="/")
 
 
-@pytest.mark.xfail(run=False, reason="each exit waits 10 s for the log driver (docs/logs.md, Known fault)")
 def test_crash_loop_leaves_the_old_version(web):
     fails(web, "web", "crashed", image=web.tags["logger"], port=8080, domain=NGINX, health_check_path="/",
           env={"LINES": "1", "EXIT": "3"})
