@@ -378,13 +378,13 @@ static json_t *why(const struct zn_supervisor *s, unsigned i, const json_t *bloc
 /* What the visitor can expect of the page. */
 static json_t *note(const struct zn_supervisor *s)
 {
-    static const char live[] = "This page updates by itself. The dashboard opens here as soon as "
+    static const char live[] = "This page updates by itself. The API answers under /api/ as soon as "
                                "everything is ready.";
 
     if (s->stage >= ZN_STAGE_STOP)
         return json_string("The administrator stopped the platform.");
     if (s->ready_ns)
-        return json_string("The dashboard is about to open here.");
+        return json_string("Every component is running. The API answers under /api/.");
     if (s->stage != ZN_STAGE_RUN && s->stage_message[0] &&
         zn_utf8_valid(s->stage_message, strlen(s->stage_message)))
         return json_sprintf("Now: %s. %s", s->stage_message, live);
