@@ -5,12 +5,10 @@
 #include "base/log.h"
 #include "supervisor/boot.h"
 #include "supervisor/edge.h"
-#include "supervisor/handoff.h"
 #include "supervisor/watch.h"
 
-/* How long beyond its own stop time a component may take, the log lines before that, and the pace of
- * looking. */
-enum { EXTRA_MS = 10000, DRAIN_MS = 5000, LOOK_MS = 100 };
+/* How long beyond its own stop time a component may take, and the pace of looking. */
+enum { EXTRA_MS = 10000, LOOK_MS = 100 };
 
 static void next_component(struct stop *st);
 static void look(void *arg);
@@ -127,19 +125,6 @@ static void next_component(struct stop *st)
     look(st);
 }
 
-/* The lines that containers have written come first: with the collectors their queues go. */
-static void drain(void *arg)
-{
-    struct stop *st = arg;
-
-    if (!st->s->logs || zn_handoff_drained(st->s->logs) || zn_now_ms() >= st->give_up_ms) {
-        st->again.fn = look;
-        next_component(st);
-        return;
-    }
-    zn_timer_set(st->s->loop, &st->again, LOOK_MS);
-}
-
 void zn_boot_stop(struct zn_supervisor *s)
 {
     struct stop *st = &s->boot->stop;
@@ -150,19 +135,14 @@ void zn_boot_stop(struct zn_supervisor *s)
     zn_watcher_lost(s);
     zn_edge_lost(s);
     zn_supervisor_stage(s, ZN_STAGE_STOP);
-    st->again.fn = drain;
+    st->again.fn = look;
     st->again.arg = st;
     st->id = ZN_C_MAX - 1;
     st->left = 0;
-    st->give_up_ms = zn_now_ms() + DRAIN_MS;
     if (!zn_engine_up(s->engine)) {
         zn_error("the engine does not answer: nothing can be stopped");
         st->id = -2;
         st->left = ZN_C_MAX;
-        next_component(st);
-        return;
     }
-    if (s->logs)
-        zn_handoff_drain(s->logs);
-    zn_timer_set(s->loop, &st->again, LOOK_MS); /* the backlog is accepted within that time */
+    next_component(st);
 }

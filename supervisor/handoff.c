@@ -53,7 +53,6 @@ struct zn_handoff {
     char log_path[108];
     int log_fd;              /* fluent.sock; -1 while a collector is expected to bring it back */
     bool embedded;
-    bool draining;           /* nothing more may be written */
     struct zn_watch door;    /* handoff.sock */
     struct zn_timer settle, take_back, again;
     struct zn_arbiter arbiter;
@@ -333,8 +332,6 @@ static void keep(struct collector *c, int fd)
         zn_warn("log collector %s: a connection is not kept: %s", c->name, err.msg);
         return;
     }
-    if (h->draining)
-        zn_conns_shut(&h->conns);
     /* To the one that brought it as well: of what it sent before it read its last command nobody
      * knows whether it let go of that on an earlier "hold". It knows its own by their cookies. */
     deliver_all(h);
@@ -584,19 +581,6 @@ int zn_handoff_start(struct zn_loop *loop, const char *run_dir, bool embedded,
     }
     *ret = h;
     return 0;
-}
-
-void zn_handoff_drain(struct zn_handoff *h)
-{
-    h->draining = true;
-    if (h->log_fd >= 0)
-        shutdown(h->log_fd, SHUT_RD); /* what waits in the backlog can still be accepted */
-    zn_conns_shut(&h->conns);
-}
-
-bool zn_handoff_drained(const struct zn_handoff *h)
-{
-    return h->conns.n == 0 || !zn_handoff_owner(h);
 }
 
 void zn_handoff_stop(struct zn_handoff *h)

@@ -21,13 +21,6 @@ struct zn_handoff;
 int zn_handoff_start(struct zn_loop *loop, const char *run_dir, bool embedded,
                      struct zn_handoff **ret, struct zn_err *err);
 
-/* Before the collectors are stopped for good: nothing more can be written to the log socket or to a kept
- * connection. The engine gets EPIPE or ECONNREFUSED, keeps its line and tries again until somebody
- * listens anew; what is in the queues is the collectors' to read. */
-void zn_handoff_drain(struct zn_handoff *h);
-/* All of it was read, or there is nobody to read it. */
-bool zn_handoff_drained(const struct zn_handoff *h);
-
 /* Closes connections and descriptors, the kept ones too; the files stay, so that collectors and the
  * engine find them again after a restart. */
 void zn_handoff_stop(struct zn_handoff *h);

@@ -120,12 +120,6 @@ void zn_conns_end(struct zn_conns *t, uint64_t cookie)
     move(t, gap, --t->n);
 }
 
-void zn_conns_shut(struct zn_conns *t)
-{
-    for (unsigned i = 0; i < t->n; i++)
-        shutdown(t->fds[i], SHUT_RD);
-}
-
 void zn_conns_all_due(struct zn_conns *t)
 {
     t->due = t->n;

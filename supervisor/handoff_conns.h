@@ -32,10 +32,6 @@ int zn_conns_keep(struct zn_conns *t, int fd, struct zn_err *err);
 /* Closes and forgets the one with that cookie, if there is one. */
 void zn_conns_end(struct zn_conns *t, uint64_t cookie);
 
-/* Ends writing to all of them: the driver gets EPIPE, what is in the queues can still be read and is
- * followed by the end of the stream. */
-void zn_conns_shut(struct zn_conns *t);
-
 /* Another collector accepts: everything is due to it. */
 void zn_conns_all_due(struct zn_conns *t);
 /* A connection that is due, or -1; the descriptor is borrowed. The same until zn_conns_sent. */

@@ -113,7 +113,6 @@ static int run(const struct zn_config *config, long long notify_fd, struct zn_er
     if (zn_handoff_start(p.loop, config->run, config->embedded, &door, err) < 0 ||
         zn_server_start(&s, door, &server, err) < 0)
         goto close_all;
-    s.logs = door;
     zn_supervisor_start(&s);
     notify(notify_fd);
     zn_loop_run(p.loop);

@@ -75,7 +75,6 @@ struct zn_supervisor {
     struct zn_boot *boot;
     struct zn_watcher *watcher;
     struct zn_edge *edge;
-    struct zn_handoff *logs;    /* main.c; borrowed, NULL in tests */
     void (*stopped)(void *arg); /* main.c: the graceful stop is done */
     void *stopped_arg;
 };

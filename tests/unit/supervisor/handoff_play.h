@@ -29,16 +29,8 @@ static char dir[64], door[96], log_sock[96], reader[96];
 static pid_t server;
 static rlim_t open_files = 8192; /* the supervisor's hard limit */
 
-static void on_signal(void *arg, int signum)
-{
-    (void)signum;
-    zn_handoff_drain(*(struct zn_handoff **)arg);
-}
-
-/* SIGUSR1 drains. */
 static void serve(bool embedded)
 {
-    static const int drain = SIGUSR1;
     struct zn_err err = { 0 };
     struct zn_loop *l;
     struct zn_handoff *h;
@@ -46,8 +38,7 @@ static void serve(bool embedded)
     close_range(3, ~0U, 0); /* no copies of the test's connections */
     zn_log_setup("test", ZN_LOG_ERROR);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ .rlim_cur = 256, .rlim_max = open_files });
-    if (zn_loop_open(&l, &err) < 0 || zn_handoff_start(l, dir, embedded, &h, &err) < 0 ||
-        zn_loop_signals(l, &drain, 1, on_signal, &h, &err) < 0) {
+    if (zn_loop_open(&l, &err) < 0 || zn_handoff_start(l, dir, embedded, &h, &err) < 0) {
         fprintf(stderr, "%s\n", err.msg);
         _exit(1);
     }

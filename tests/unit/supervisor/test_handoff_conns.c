@@ -525,43 +525,6 @@ Test(handoff_conns, reader_file_is_made_once, .init = set_up, .fini = tear_down)
     expect_reader(NULL);
 }
 
-/* What was written is there, then the end; nothing more goes in. */
-static void expect_drained(int conn, int engine, const char *text)
-{
-    char line[32] = "";
-
-    cr_assert_eq(read(conn, line, sizeof line), (ssize_t)strlen(text));
-    cr_assert_str_eq(line, text);
-    cr_assert_eq(read(conn, line, sizeof line), 0);
-    cr_assert_lt(send(engine, "x", 1, MSG_NOSIGNAL), 0);
-    cr_assert_eq(errno, EPIPE);
-}
-
-Test(handoff_conns, draining_takes_no_more_and_loses_nothing, .init = set_up, .fini = tear_down)
-{
-    int lf, fluentd, kept, waiting, conn;
-
-    start(false);
-    fluentd = join_ready("fluentd", &lf);
-    kept = dial(log_sock, SOCK_STREAM);
-    conn = accept_one(lf);
-    bring(fluentd, conn);
-    expect_conn(fluentd, cookie(conn));
-    waiting = dial(log_sock, SOCK_STREAM); /* nobody has accepted it yet */
-    cr_assert_eq(write(kept, "line 1", 6), 6);
-    cr_assert_eq(write(waiting, "line 2", 6), 6);
-    kill(server, SIGUSR1);
-    settled(fluentd, fluentd); /* also one that is brought while it drains */
-    cr_assert_lt(dial(log_sock, SOCK_STREAM), 0);
-    expect_drained(conn, kept, "line 1");
-    end(fluentd, cookie(conn));
-    close(conn);
-    conn = accept_one(lf);
-    bring(fluentd, conn);
-    expect_conn(fluentd, cookie(conn));
-    expect_drained(conn, waiting, "line 2");
-}
-
 static void stop_loop(void *arg)
 {
     zn_loop_stop(arg);
