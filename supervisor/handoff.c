@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "supervisor/arbiter.h"
 #include "supervisor/handoff_conns.h"
+#include "supervisor/holder.h"
 
 #ifndef SIOCUNIXFILE
 #define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0) /* linux/un.h, which clashes with sys/un.h */
@@ -274,12 +275,12 @@ static void brought(struct collector *c, int fd)
 
 static void hello(struct collector *c, const json_t *doc, int fd)
 {
-    static const char *const names[] = { "fluentd", "embedded" };
+    static const char *const names[] = { "fluentd", "embedded", ZN_HOLDER_NAME };
     struct zn_handoff *h = c->h;
     const char *name = zn_json_str(doc, "name", "");
     bool wanted = strcmp(name, names[h->embedded]) == 0;
 
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         if (strcmp(name, names[i]) == 0)
             c->name = names[i];
     if (!c->name) {
@@ -581,6 +582,14 @@ int zn_handoff_start(struct zn_loop *loop, const char *run_dir, bool embedded,
     }
     *ret = h;
     return 0;
+}
+
+int zn_handoff_leave(struct zn_handoff *h, const char *run_dir, struct zn_err *err)
+{
+    zn_watch_del(&h->door); /* whoever comes now waits for the next supervisor */
+    zn_auto_fd(&h->door.fd);
+    return h->log_fd < 0 ? 0
+                         : zn_holder_start(run_dir, h->log_fd, h->conns.fds, h->conns.n, err);
 }
 
 void zn_handoff_stop(struct zn_handoff *h)

@@ -21,6 +21,10 @@ struct zn_handoff;
 int zn_handoff_start(struct zn_loop *loop, const char *run_dir, bool embedded,
                      struct zn_handoff **ret, struct zn_err *err);
 
+/* After a stop of the platform, before zn_handoff_stop: a process of its own keeps the log socket and the
+ * connections for the next supervisor (holder.h). */
+int zn_handoff_leave(struct zn_handoff *h, const char *run_dir, struct zn_err *err);
+
 /* Closes connections and descriptors, the kept ones too; the files stay, so that collectors and the
  * engine find them again after a restart. */
 void zn_handoff_stop(struct zn_handoff *h);

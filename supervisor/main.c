@@ -117,6 +117,8 @@ static int run(const struct zn_config *config, long long notify_fd, struct zn_er
     notify(notify_fd);
     zn_loop_run(p.loop);
     r = p.status;
+    if (r == EXIT_STOPPED && zn_handoff_leave(door, config->run, err) < 0)
+        zn_error("containers that log will hang until the next start: %s", err->msg);
 close_all:
     if (server)
         zn_server_stop(server);

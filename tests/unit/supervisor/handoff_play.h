@@ -29,20 +29,34 @@ static char dir[64], door[96], log_sock[96], reader[96];
 static pid_t server;
 static rlim_t open_files = 8192; /* the supervisor's hard limit */
 
+static struct zn_loop *loop;
+
+static void on_signal(void *arg, int signum)
+{
+    (void)arg;
+    (void)signum;
+    zn_loop_stop(loop);
+}
+
+/* SIGUSR1 ends it as after a stop of the platform. */
 static void serve(bool embedded)
 {
+    static const int stop = SIGUSR1;
     struct zn_err err = { 0 };
-    struct zn_loop *l;
     struct zn_handoff *h;
 
     close_range(3, ~0U, 0); /* no copies of the test's connections */
     zn_log_setup("test", ZN_LOG_ERROR);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ .rlim_cur = 256, .rlim_max = open_files });
-    if (zn_loop_open(&l, &err) < 0 || zn_handoff_start(l, dir, embedded, &h, &err) < 0) {
+    if (zn_loop_open(&loop, &err) < 0 || zn_handoff_start(loop, dir, embedded, &h, &err) < 0 ||
+        zn_loop_signals(loop, &stop, 1, on_signal, NULL, &err) < 0) {
         fprintf(stderr, "%s\n", err.msg);
         _exit(1);
     }
-    zn_loop_run(l);
+    zn_loop_run(loop);
+    if (zn_handoff_leave(h, dir, &err) < 0)
+        fprintf(stderr, "%s\n", err.msg);
+    zn_handoff_stop(h);
     _exit(0);
 }
 

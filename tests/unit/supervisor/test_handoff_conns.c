@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <time.h>
 
+#include "base/guard.h"
+
 TestSuite(handoff_conns, .timeout = 40);
 
 /* A collector that was told to accept. */
@@ -523,6 +525,80 @@ Test(handoff_conns, reader_file_is_made_once, .init = set_up, .fini = tear_down)
     cr_assert_eq(zn_write_file(reader, "the claim of one and more", 25, 0644, &err), 0);
     start(false);
     expect_reader(NULL);
+}
+
+static pid_t holder(void)
+{
+    char path[96];
+    zn_auto_mem char *line = NULL;
+    struct zn_err err = { 0 };
+
+    snprintf(path, sizeof path, "%s/log-holder.pid", dir);
+    return zn_read_line_file(path, &line, &err) == 0 ? (pid_t)strtol(line, NULL, 10) : 0;
+}
+
+static void stop_platform(void)
+{
+    int64_t end = zn_now_ms() + PATIENCE_MS;
+
+    kill(server, SIGUSR1);
+    waitpid(server, NULL, 0);
+    server = 0;
+    while (!holder() && zn_now_ms() < end)
+        zn_pause_ms(5);
+    cr_assert_gt(holder(), 0);
+}
+
+Test(handoff_conns, stopped_platform_leaves_socket_and_connections_to_the_next, .init = set_up,
+     .fini = tear_down)
+{
+    char line[32] = "";
+    int lf, fluentd, conn, old, fresh;
+
+    start(false);
+    fluentd = join_ready("fluentd", &lf);
+    old = dial(log_sock, SOCK_STREAM);
+    conn = accept_one(lf);
+    bring(fluentd, conn);
+    expect_conn(fluentd, cookie(conn));
+    close(conn);
+    close(lf);
+    close(fluentd);
+    stop_platform();
+    fresh = dial(log_sock, SOCK_STREAM); /* a container starts meanwhile */
+    cr_assert_geq(fresh, 0);
+    cr_assert_eq(write(old, "line 1", 6), 6);
+    cr_assert_eq(write(fresh, "line 2", 6), 6);
+    start(false);
+    fluentd = join_ready("fluentd", &lf);
+    conn = hear_conn(fluentd);
+    cr_assert_eq(read(conn, line, sizeof line), 6);
+    cr_assert_str_eq(line, "line 1");
+    for (int i = 0; i < 2; i++) { /* the supervisor's look whether somebody listens is one of them */
+        memset(line, 0, sizeof line);
+        conn = accept_one(lf);
+        if (read(conn, line, sizeof line) > 0)
+            break;
+    }
+    cr_assert_str_eq(line, "line 2");
+    int64_t end = zn_now_ms() + PATIENCE_MS;
+    while (holder() && zn_now_ms() < end)
+        zn_pause_ms(5);
+    cr_assert_eq(holder(), 0, "it ends");
+}
+
+Test(handoff_conns, holder_ends_when_its_socket_is_gone, .init = set_up, .fini = tear_down)
+{
+    int64_t end = zn_now_ms() + PATIENCE_MS;
+    pid_t pid;
+
+    start(false);
+    stop_platform();
+    pid = holder();
+    unlink(log_sock);
+    while (kill(pid, 0) == 0 && holder() && zn_now_ms() < end)
+        zn_pause_ms(5);
+    cr_assert_eq(holder(), 0);
 }
 
 static void stop_loop(void *arg)
