@@ -18,6 +18,7 @@ enum {
     ACK_MS = 20000,            /* from a batch to its acknowledgement */
     GIVE_MS = 1000,            /* a new connection is not read before the supervisor has it, or so long */
     RETRY_MS = 100,
+    SUPERSEDED_MS = 1000,
 };
 
 static const char reader_path[] = "/run/zane-logs/reader";
@@ -38,6 +39,7 @@ struct link {
 static struct link *links;
 static unsigned nlinks;
 static bool accepts; /* the supervisor's last command */
+static int64_t superseded_at; /* 0 = never */
 static bool soon;    /* something did not fit, or another collector reads at this moment */
 
 /* The connection to in_forward: batches go up, acknowledgements come down. */
@@ -92,9 +94,15 @@ static bool still_reader(void)
 void links_accept(bool on)
 {
     accepts = on;
-    for (struct link *l = links; l && !on; l = l->next)
-        drop(&l->s);
-    reader.claimed &= on;
+    reader.claimed = false; /* anew, even if we read: somebody else may have claimed meanwhile */
+    for (struct link *l = links; l; l = l->next) {
+        l->out = 0; /* whatever is on its way may be read by somebody else first */
+        l->acked = false;
+        l->wants = true;
+        /* What the supervisor has not got would die with us: it stays until it is given. */
+        if (!on && (l->given || !handoff_up()))
+            drop(&l->s);
+    }
 }
 
 /* The driver closed it and all of it is read, or nothing good comes from it. */
@@ -112,23 +120,26 @@ static void on_link(struct source *self, uint32_t events)
     l->hup |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 }
 
-static bool have(uint64_t cookie)
+static struct link *find(uint64_t cookie)
 {
-    const struct link *l = links;
+    struct link *l = links;
 
     while (l && (l->s.fd < 0 || l->cookie != cookie))
         l = l->next;
-    return l != NULL;
+    return l;
 }
 
 void links_open(int fd, bool given)
 {
-    struct link *l = accepts ? calloc(1, sizeof *l) : NULL;
     uint64_t cookie = 0;
     socklen_t size = sizeof cookie;
+    int r = getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size);
+    struct link *l = find(cookie);
 
-    if (!l || getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) < 0 || have(cookie)) {
-        free(l);
+    if (l)
+        l->given = true; /* the supervisor passes it, so it has it */
+    l = !l && r == 0 && accepts ? calloc(1, sizeof *l) : NULL;
+    if (!l) {
         close(fd); /* an accepted one: the driver comes again */
         return;
     }
@@ -200,6 +211,7 @@ static void link_take(struct link *l)
         l->acked = false;
     } else {
         say("another collector reads the log connections now");
+        superseded_at = now_ms();
         links_accept(false);
     }
     flock(reader.fd, LOCK_UN);
@@ -288,6 +300,8 @@ static int tell(struct link *l)
 
     if (l->s.fd >= 0 && !l->given)
         l->given = (r = handoff_send(text, l->s.fd)) > 0;
+    if (l->given && !accepts)
+        drop(&l->s);
     if (l->ended) {
         snprintf(text, sizeof text, "{\"end\":%llu}", (unsigned long long)l->cookie);
         l->ended = (r = handoff_send(text, -1)) <= 0;
@@ -343,6 +357,11 @@ void links_bring_again(void)
 bool links_reading(void)
 {
     return reader.claimed;
+}
+
+bool links_superseded(int64_t now)
+{
+    return superseded_at && now - superseded_at < SUPERSEDED_MS;
 }
 
 unsigned links_count(void)

@@ -32,6 +32,7 @@ void links_accept(bool on);          /* the supervisor's command; off lets go of
 void links_open(int fd, bool given); /* takes fd; given: the supervisor has a descriptor of it */
 void links_bring_again(void);        /* the supervisor was restarted and has none */
 bool links_reading(void);            /* we are the one reader */
+bool links_superseded(int64_t now);  /* lately somebody else claimed the connections */
 bool links_busy(void);               /* some batch is on its way to fluentd */
 unsigned links_count(void);
 /* One turn: reads where there is something, if `read`, sends, and reads away what fluentd has.

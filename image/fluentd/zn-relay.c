@@ -232,6 +232,8 @@ static const char *not_ready(int64_t now)
         return "fluentd's monitor agent is starting";
     if (now - probe.monitor_ok > MONITOR_EVERY_MS + 2 * MONITOR_MS)
         return "fluentd's monitor agent does not answer";
+    if (links_superseded(now)) /* the supervisor shall choose anew */
+        return "another collector reads the log connections";
     return hand.listen_fd < 0 ? "waiting for the log socket" : NULL;
 }
 

@@ -100,6 +100,16 @@ def test_collector_down_while_a_container_comes_and_goes(platform, service):
     platform.wait_ready(120)
 
 
+def test_platform_stops_and_starts_meanwhile(platform, service):
+    writer = Writer(platform, service, LINES=1500, RATE=50, EXIT=0)
+    wait_until(lambda: writer.found(query="line 1 of"), 30, "first line")
+    platform.zane("stop")
+    platform.process.wait(180)
+    platform.start_supervisor().wait_ready(240)
+    writer.wait_end(180)  # the driver looks for its collector less and less often, up to once a minute
+    writer.check_all_there_once(120)
+
+
 def test_search_by_text_level_time_and_cursor(platform, service):
     writer = Writer(platform, service, LINES=250, EXIT=0)
     writer.wait_end(30)

@@ -302,6 +302,17 @@ def test_ingest_and_store_down_meanwhile(box):
     assert w.start_took < 1
 
 
+def test_both_streams_of_several_containers(box):
+    """With acknowledgements this stalls, loses lines and in the end kills engine 20.10 (decisions/0004)."""
+    code = '1500.times { |i| STDOUT.syswrite("line #{i} out\n"); STDERR.syswrite("line #{i} err\n") }'
+    writers = [Writer(box, image=box.ids["fluentd"], cmd=["/usr/bin/ruby", "-e", code]) for _ in range(3)]
+    for w in writers:
+        w.wait_end(30)
+        for stream in ("stdout", "stderr"):
+            lines = wait_until(lambda s=stream: len(f := w.found(stream=s)) >= 1500 and f, 60, f"1500 lines on {stream}")
+            assert [r["content"] for r in lines] == [f"line {i} {stream[3:]}" for i in range(1500)]
+
+
 def test_a_long_line_of_one_character_is_whole(box):
     w = Writer(box, LINES=1, PAD=100_000, EXIT=0)
     w.wait_end(30)

@@ -1,13 +1,20 @@
 /* The log part of zaned alone, for tests that need no database: the real ingest, search and collector
  * behind the real HTTP server, without sessions.
  *   logs_daemon api PORT LOKI_URL TOKEN         POST /api/logs/ingest, GET /api/search/logs
- *   logs_daemon collector HANDOFF DIR API_URL TOKEN [BUFFER_BYTES]   prints its counters on SIGUSR1 */
+ *   logs_daemon collector HANDOFF DIR API_URL TOKEN [BUFFER_BYTES [NAME]]   prints its counters on SIGUSR1
+ *
+ * A fault at an exact step: the file that ZN_FAULT names holds "STEP N". The next time the collector comes
+ * to that step the file is removed and signal N raised, or for N < 0 the call fails with errno -N. Steps:
+ * lock (before it), peek, peeked, store, stored, away (before stored bytes are read away), read. */
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
@@ -16,7 +23,78 @@
 #include "zaned/http/http.h"
 #include "zaned/logs/collector.h"
 #include "zaned/logs/ingest.h"
+#include "zaned/logs/reader.h"
 #include "zaned/logs/search.h"
+
+ssize_t __real_recv(int fd, void *buf, size_t n, int flags);
+ssize_t __real_pwrite(int fd, const void *buf, size_t n, off_t at);
+int __real_flock(int fd, int op);
+ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at);
+int __wrap_flock(int fd, int op);
+
+/* errno of the fault that is due at this step, or 0. */
+static int fault(const char *step)
+{
+    const char *path = getenv("ZN_FAULT");
+    FILE *f = path ? fopen(path, "re") : NULL;
+    char wanted[16];
+    int n, got;
+
+    if (!f)
+        return 0;
+    got = fscanf(f, "%15s %d", wanted, &n);
+    fclose(f);
+    if (got != 2 || strcmp(wanted, step) != 0)
+        return 0;
+    unlink(path);
+    if (n > 0)
+        raise(n);
+    return n < 0 ? -n : 0;
+}
+
+/* -1 if the call is to fail. */
+static int before(const char *step)
+{
+    errno = fault(step);
+    return errno ? -1 : 0;
+}
+
+static void after(const char *step)
+{
+    int saved = errno;
+
+    fault(step);
+    errno = saved;
+}
+
+ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags)
+{
+    bool peek = flags & MSG_PEEK;
+    ssize_t r;
+
+    if (!(flags & MSG_DONTWAIT)) /* the shipper's */
+        return __real_recv(fd, buf, n, flags);
+    r = before(peek ? "peek" : "away") < 0 ? -1 : __real_recv(fd, buf, n, flags);
+    after(peek ? "peeked" : "read");
+    return r;
+}
+
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+    ssize_t r;
+
+    if (n <= ZN_READER_ID)
+        return __real_pwrite(fd, buf, n, at);
+    r = before("store") < 0 ? -1 : __real_pwrite(fd, buf, n, at);
+    after("stored");
+    return r;
+}
+
+int __wrap_flock(int fd, int op)
+{
+    return op & LOCK_EX && before("lock") < 0 ? -1 : __real_flock(fd, op);
+}
 
 static struct zn_loki loki;
 static char auth[300];
@@ -124,7 +202,7 @@ static int run_api(char **argv, const sigset_t *set)
 
 static int run_collector(int argc, char **argv, const sigset_t *set)
 {
-    struct zn_collector_opts opts = { .name = "embedded", .handoff = argv[2], .dir = argv[3],
+    struct zn_collector_opts opts = { .name = argc > 7 ? argv[7] : "embedded", .handoff = argv[2], .dir = argv[3],
                                       .api_url = argv[4], .token = argv[5],
                                       .spool_max = argc > 6 ? strtoull(argv[6], NULL, 10) : 0 };
     struct zn_collector *c = NULL;
@@ -160,7 +238,7 @@ int main(int argc, char **argv)
     zn_log_setup("logs-daemon", ZN_LOG_DEBUG);
     if (argc == 5 && strcmp(argv[1], "api") == 0)
         return run_api(argv, &set);
-    if ((argc == 6 || argc == 7) && strcmp(argv[1], "collector") == 0)
+    if (argc >= 6 && argc <= 8 && strcmp(argv[1], "collector") == 0)
         return run_collector(argc, argv, &set);
     fprintf(stderr, "usage: see the head of tests/lib/logs_daemon.c\n");
     return 2;

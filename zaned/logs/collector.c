@@ -3,13 +3,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <linux/sockios.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,40 +17,53 @@
 #include "base/log.h"
 #include "zaned/logs/forward.h"
 #include "zaned/logs/handoff.h"
+#include "zaned/logs/reader.h"
 #include "zaned/logs/record.h"
 #include "zaned/logs/ship.h"
 
 enum {
     CONNS_MAX = 4096,
-    READ_CHUNK = 65536,
-    ACKS_MAX = 1024 * 1024, /* waiting for a driver that does not read them */
-    SYNC_MS = 200,          /* what a power cut can take */
+    PEEK_MAX = 256 * 1024, /* more than a unix socket's queue holds by default (208 KiB) */
+    EVENTS_MAX = 16,       /* batches a turn: the supervisor must hear from us every 1,500 ms */
+    SYNC_MS = 200,         /* what a power cut can take */
     CHECK_MS = 1000,
-    QUICK_MS = 100, /* a driver that does not read is asked every ms for so long, then every */
-    SLOW_MS = 20,
+    AGAIN_MS = 50,         /* until a busy lock, or accepting after a failure, is tried again */
+    GIVE_MS = 1000,        /* a connection that the supervisor did not take in time is read all the same */
+    SUPERSEDED_MS = 1000,  /* for so long we are not ready after somebody else claimed the connections */
+    FAREWELL_MS = 300,
 };
 
+/* Registered edge-triggered: an event that was not used is owed, and asked for again by rearm. */
 struct conn {
     struct zn_collector *owner;
-    int fd;
-    uint32_t events; /* registered */
-    struct zn_forward forward;
-    struct zn_buf acks, out; /* acks: for what is not on disk yet; out: to be sent */
-    int64_t waits_since;     /* out waits for the driver to read; 0 = does not */
+    int fd; /* -1 = closed in this turn */
+    uint64_t cookie;
+    bool given;   /* the supervisor has a descriptor as well */
+    bool owed;    /* something may be in its queue that was not looked at */
+    bool over;    /* the driver will write no more */
     struct conn *prev, *next;
 };
 
+enum role { HOLDING, CLAIMING, READING };
+
 struct zn_collector {
     struct zn_handoff handoff;
+    struct zn_reader reader;
     struct zn_spool *spool;
     struct zn_shipper shipper;
     int ep, stop_fd;
     int handoff_fd, listener; /* as registered with ep; -1 = not */
-    bool paused;              /* the buffer is full: nothing is read */
-    bool waiting;             /* some connection's acknowledgements wait */
+    enum role role;
+    bool paused;              /* the buffer is full or broken: nothing is read */
     bool broken;              /* the buffer cannot be written */
     int64_t check_at, warned_at;
-    struct conn *conns;
+    int64_t again_at;         /* the lock was busy: nothing is claimed or read before */
+    int64_t accept_at;        /* accepting failed: not before */
+    int64_t superseded_at;    /* 0 = not lately */
+    int64_t ungiven_at;       /* since when the supervisor owes us room for connections */
+    unsigned nungiven, nowed;
+    struct conn *conns, *closed; /* closed: freed at the end of the turn, events may still name them */
+    char *peeked;                /* PEEK_MAX bytes */
     struct zn_buf record;
     atomic_bool stop, accepting;
     _Atomic unsigned nconns;
@@ -108,9 +120,181 @@ static bool may_warn(struct zn_collector *c)
 
 /* --- connections -------------------------------------------------------------------------------- */
 
+/* The supervisor is there, and has not yet had its time to take what was accepted. */
+static bool giving(const struct zn_collector *c, int64_t now)
+{
+    return c->nungiven && c->handoff.fd >= 0 && now - c->ungiven_at < GIVE_MS;
+}
+
+static bool may_read(const struct conn *k, int64_t now)
+{
+    const struct zn_collector *c = k->owner;
+
+    return c->role == READING && !c->paused && now >= c->again_at && (k->given || !giving(c, now));
+}
+
+static void set_owed(struct conn *k, bool owed)
+{
+    k->owner->nowed += (unsigned)owed - k->owed;
+    k->owed = owed;
+}
+
+static void set_given(struct conn *k, bool given)
+{
+    struct zn_collector *c = k->owner;
+
+    if (!given && !c->nungiven)
+        c->ungiven_at = zn_now_ms();
+    c->nungiven += (unsigned)k->given - given;
+    k->given = given;
+}
+
+static int watch(struct conn *k, int op)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = k };
+
+    return epoll_ctl(k->owner->ep, op, k->fd, &ev);
+}
+
+/* Asks for another event if there is anything in the queue. */
+static void rearm(struct conn *k)
+{
+    set_owed(k, false);
+    if (watch(k, EPOLL_CTL_MOD) < 0)
+        zn_bug("epoll: %d", errno);
+}
+
+static void conn_close(struct conn *k)
+{
+    struct zn_collector *c = k->owner;
+
+    if (k->prev)
+        k->prev->next = k->next;
+    else
+        c->conns = k->next;
+    if (k->next)
+        k->next->prev = k->prev;
+    set_owed(k, false);
+    set_given(k, true);
+    watch(k, EPOLL_CTL_DEL); /* closing is not enough: the supervisor has the same file open */
+    close(k->fd);
+    k->fd = -1;
+    k->next = c->closed;
+    c->closed = k;
+    c->nconns--;
+}
+
+static void free_closed(struct zn_collector *c)
+{
+    while (c->closed) {
+        struct conn *k = c->closed;
+        c->closed = k->next;
+        free(k);
+    }
+}
+
+/* Gives what the supervisor has not got, as far as its queue takes it. While we hold, that is all that
+ * a connection is still open for: its queue would die with us. */
+static void give_some(struct zn_collector *c, int64_t now)
+{
+    for (struct conn *k = c->conns, *next; k && c->nungiven; k = next) {
+        next = k->next;
+        if (k->given)
+            continue;
+        if (!zn_handoff_give(&c->handoff, k->fd, now))
+            return;
+        set_given(k, true);
+        if (c->role == HOLDING)
+            conn_close(k);
+    }
+}
+
+/* Everything that was stored was read away; the rest is for the next reader. */
+static void hold(struct zn_collector *c)
+{
+    c->role = HOLDING;
+    give_some(c, zn_now_ms());
+    for (struct conn *k = c->conns, *next; k; k = next) {
+        next = k->next;
+        if (k->given)
+            conn_close(k);
+    }
+}
+
+static void conn_open(struct zn_collector *c, int fd, uint64_t cookie, bool given)
+{
+    struct conn *k = calloc(1, sizeof *k);
+
+    if (k)
+        *k = (struct conn){ .owner = c, .fd = fd, .cookie = cookie, .given = true };
+    if (!k || watch(k, EPOLL_CTL_ADD) < 0) {
+        zn_error("a log connection was dropped: %s", strerror(errno));
+        free(k);
+        close(fd);
+        return;
+    }
+    k->next = c->conns;
+    if (c->conns)
+        c->conns->prev = k;
+    c->conns = k;
+    c->nconns++;
+    set_given(k, given);
+}
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t n = sizeof cookie;
+
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n) < 0 ? 0 : cookie;
+}
+
+/* --- what the supervisor says ------------------------------------------------------------------- */
+
+static void on_command(void *arg, bool accept)
+{
+    struct zn_collector *c = arg;
+
+    c->again_at = c->superseded_at = 0;
+    if (accept)
+        c->role = CLAIMING; /* anew, even if we read: somebody else may have claimed since */
+    else
+        hold(c);
+}
+
+static void on_conn(void *arg, int fd)
+{
+    struct zn_collector *c = arg;
+    uint64_t cookie = cookie_of(fd);
+    struct conn *k = c->conns;
+
+    while (k && k->cookie != cookie)
+        k = k->next;
+    if (!k && c->role != HOLDING) {
+        conn_open(c, fd, cookie, true);
+        return;
+    }
+    close(fd);
+    if (!k)
+        return;
+    set_given(k, true); /* so it has it */
+    if (c->role == HOLDING)
+        conn_close(k);
+}
+
+static void on_lost(void *arg)
+{
+    struct zn_collector *c = arg;
+
+    for (struct conn *k = c->conns; k; k = k->next)
+        set_given(k, false);
+}
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
 static int keep_entry(void *arg, const struct zn_log_entry *e, struct zn_err *err)
 {
-    struct zn_collector *c = ((struct conn *)arg)->owner;
+    struct zn_collector *c = arg;
     struct zn_err bad = { 0 };
 
     zn_buf_clear(&c->record);
@@ -126,154 +310,100 @@ static int keep_entry(void *arg, const struct zn_log_entry *e, struct zn_err *er
     return zn_spool_add(c->spool, c->record.mem, c->record.len, err);
 }
 
-static int keep_ack(void *arg, struct zn_str chunk, struct zn_err *err)
-{
-    struct conn *k = arg;
-
-    if (chunk.s)
-        zn_forward_ack(&k->acks, chunk);
-    return k->acks.failed ? zn_fail(err, ZN_INVALID, "too many messages at once") : 0;
-}
-
-static void conn_close(struct conn *k)
-{
-    struct zn_collector *c = k->owner;
-
-    if (k->prev)
-        k->prev->next = k->next;
-    else
-        c->conns = k->next;
-    if (k->next)
-        k->next->prev = k->prev;
-    close(k->fd); /* leaves the epoll set by itself */
-    zn_forward_done(&k->forward);
-    zn_buf_done(&k->acks);
-    zn_buf_done(&k->out);
-    free(k);
-    c->nconns--;
-}
-
-static void conn_watch(struct conn *k)
-{
-    uint32_t want = k->owner->paused ? 0 : EPOLLIN;
-    struct epoll_event ev = { .events = want, .data.ptr = k };
-
-    if (want != k->events && epoll_ctl(k->owner->ep, EPOLL_CTL_MOD, k->fd, &ev) == 0)
-        k->events = want;
-}
-
-/* Sends acknowledgements one by one, each once the one before was read; false if the connection is of no
- * use any more. stdout and stderr of a container share a connection, and Docker's driver has a reader for
- * each: one that gets two acknowledgements in one read throws the other's away, and that one then waits
- * for ever. */
-static bool conn_flush(struct conn *k)
-{
-    size_t n;
-
-    while ((n = zn_forward_ack_size(&k->out)) > 0) {
-        int unread = 0;
-        if (ioctl(k->fd, SIOCOUTQ, &unread) < 0)
-            return false;
-        if (unread)
-            break;
-        ssize_t sent = send(k->fd, k->out.mem, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent != (ssize_t)n) /* an empty queue takes 64 KiB; anything else is broken */
-            return false;
-        zn_buf_eat(&k->out, n);
-        k->waits_since = 0;
-    }
-    if (k->out.len && !k->waits_since)
-        k->waits_since = zn_now_ms();
-    return true;
-}
-
-/* Tries again where an acknowledgement waits for another to be read; nothing tells when that happens.
- * Returns how long the loop may wait because of that. */
-static int64_t flush_waiting(struct zn_collector *c, int64_t now)
-{
-    int64_t wait = INT64_MAX;
-
-    for (struct conn *k = c->waiting ? c->conns : NULL, *next; k; k = next) {
-        next = k->next;
-        if (!k->out.len)
-            continue;
-        if (!conn_flush(k))
-            conn_close(k);
-        else if (k->out.len)
-            wait = now - k->waits_since < QUICK_MS ? 1 : wait < SLOW_MS ? wait : SLOW_MS;
-    }
-    c->waiting = wait != INT64_MAX;
-    return wait;
-}
-
 static void buffer_failed(struct zn_collector *c, const struct zn_err *err)
 {
     if (!c->broken)
         zn_error("log lines wait with the containers: %s", err->msg);
-    c->broken = true;
+    c->broken = c->paused = true;
     c->check_at = zn_now_ms() + CHECK_MS;
     set_why(c, err->msg);
 }
 
-/* Reads once and keeps what came; false if the connection is to be closed. */
-static bool conn_read(struct conn *k)
+/* Takes the bytes out of the queue that were stored. One call does it, which a kill cannot interrupt: the
+ * buffer's pages are there, and nothing waits. */
+static void read_away(struct conn *k, size_t n)
+{
+    while (n) {
+        ssize_t r = recv(k->fd, k->owner->peeked, n, MSG_DONTWAIT);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0) {
+            if (may_warn(k->owner))
+                zn_error("%zu bytes of a log connection were read by somebody else", n);
+            return;
+        }
+        n -= (size_t)r;
+    }
+}
+
+enum next { WAIT, MORE, OWED, END };
+
+/* Peeks once, keeps what came, and only then reads it away. The reader's lock is held. */
+static enum next conn_read(struct conn *k)
 {
     struct zn_collector *c = k->owner;
+    struct zn_forward_sink sink = { .arg = c, .entry = keep_entry };
     struct zn_err err = { 0 }, disk = { 0 };
-    char chunk[READ_CHUNK];
-    ssize_t n = recv(k->fd, chunk, sizeof chunk, MSG_DONTWAIT);
+    ssize_t n = recv(k->fd, c->peeked, PEEK_MAX, MSG_PEEK | MSG_DONTWAIT);
+    size_t used;
     int r;
 
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
-    if (n == 0)
-        return false;
-    r = zn_forward_feed(&k->forward, chunk, (size_t)n, &err);
-    if (zn_spool_commit(c->spool, &disk) < 0) {
-        buffer_failed(c, &disk);
-        return false; /* not acknowledged: the driver sends it again */
+    if (n <= 0)
+        return n < 0 && (errno == EAGAIN || errno == EINTR) ? WAIT : END;
+    r = zn_forward_take(&sink, c->peeked, (size_t)n, &used, &err);
+    if (zn_spool_commit(c->spool, &disk) < 0 || (r < 0 && err.code != ZN_INVALID)) {
+        buffer_failed(c, disk.code ? &disk : &err);
+        return OWED; /* nothing is read away: it will be stored again */
     }
-    zn_buf_add(&k->out, k->acks.mem, k->acks.len);
-    zn_buf_clear(&k->acks);
+    read_away(k, used);
     if (r < 0 && may_warn(c))
         zn_warn("a log connection was closed: %s", err.msg);
-    return conn_flush(k) && r == 0 && !k->out.failed;
+    if (r < 0 || (k->over && n < PEEK_MAX)) /* half a message whose driver is gone is no line */
+        return END;
+    return used ? MORE : WAIT;
+}
+
+static void superseded(struct zn_collector *c)
+{
+    zn_warn("another collector reads the log connections: letting go of %u", c->nconns);
+    c->superseded_at = zn_now_ms();
+    hold(c);
 }
 
 static void conn_event(struct conn *k, uint32_t events)
 {
-    bool alive = !(events & EPOLLERR);
+    struct zn_collector *c = k->owner;
+    int64_t now = zn_now_ms();
+    enum zn_reader_state state;
+    enum next next;
 
-    if (alive && events & (EPOLLIN | EPOLLHUP))
-        alive = conn_read(k);
-    if (!alive) {
+    if (k->fd < 0)
+        return;
+    k->over |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (!may_read(k, now)) {
+        set_owed(k, true);
+        return;
+    }
+    state = zn_reader_lock(&c->reader);
+    if (state == ZN_READER_LOST) {
+        superseded(c);
+        return;
+    }
+    if (state == ZN_READER_BUSY) {
+        c->again_at = now + AGAIN_MS;
+        set_owed(k, true);
+        return;
+    }
+    next = conn_read(k);
+    zn_reader_unlock(&c->reader);
+    if (next == OWED) {
+        set_owed(k, true);
+    } else if (next == MORE) {
+        rearm(k);
+    } else if (next == END) {
+        zn_handoff_end(&c->handoff, k->cookie, now);
         conn_close(k);
-        return;
     }
-    conn_watch(k);
-    k->owner->waiting |= k->out.len > 0;
-}
-
-static void conn_open(struct zn_collector *c, int fd)
-{
-    struct conn *k = calloc(1, sizeof *k);
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = k };
-    struct zn_forward_sink sink = { .arg = k, .entry = keep_entry, .done = keep_ack };
-
-    if (!k || epoll_ctl(c->ep, EPOLL_CTL_ADD, fd, &ev) < 0) {
-        free(k);
-        close(fd);
-        return;
-    }
-    *k = (struct conn){ .owner = c, .fd = fd, .events = EPOLLIN, .acks = ZN_BUF(ACKS_MAX),
-                        .out = ZN_BUF(ACKS_MAX), .next = c->conns };
-    zn_forward_init(&k->forward, &sink);
-    if (c->conns)
-        c->conns->prev = k;
-    c->conns = k;
-    c->nconns++;
 }
 
 /* --- loop --------------------------------------------------------------------------------------- */
@@ -290,33 +420,53 @@ static void follow(struct zn_collector *c, int *registered, int want, void *key)
     *registered = want >= 0 && epoll_ctl(c->ep, EPOLL_CTL_ADD, want, &ev) == 0 ? want : -1;
 }
 
+/* A connection that was accepted and not yet given would die with us, so they come one by one. */
+static bool may_accept(const struct zn_collector *c, int64_t now)
+{
+    return c->role == READING && !c->paused && c->nconns < CONNS_MAX && now >= c->accept_at &&
+           !giving(c, now);
+}
+
 static void accept_some(struct zn_collector *c)
 {
-    for (unsigned i = 0; i < 64 && c->nconns < CONNS_MAX; i++) {
+    int64_t now = zn_now_ms();
+
+    for (unsigned i = 0; i < 64 && may_accept(c, now); i++) {
         int fd = accept4(c->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            conn_open(c, fd);
+            conn_open(c, fd, cookie_of(fd), false);
+            give_some(c, now);
             continue;
         }
-        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && may_warn(c))
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+            return;
+        if (may_warn(c))
             zn_error("accepting a log connection: %s", strerror(errno));
-        return;
+        c->accept_at = now + AGAIN_MS;
     }
 }
 
-static void let_go(struct zn_collector *c)
+static void claim(struct zn_collector *c, int64_t now)
 {
-    while (c->conns) {
-        conn_flush(c->conns);
-        conn_close(c->conns);
-    }
+    struct zn_err err = { 0 };
+    int r;
+
+    if (c->role != CLAIMING || now < c->again_at)
+        return;
+    r = zn_reader_claim(&c->reader, &err);
+    if (r > 0)
+        c->role = READING;
+    else
+        c->again_at = now + AGAIN_MS;
+    if (r < 0 && may_warn(c))
+        zn_error("claiming the log connections: %s", err.msg);
 }
 
 /* The buffer's condition decides whether anything is read and whether we call ourselves ready. */
 static void look_at_buffer(struct zn_collector *c, int64_t now)
 {
     struct zn_err err = { 0 };
-    bool full = zn_spool_full(c->spool), was = c->paused;
+    bool full = zn_spool_full(c->spool);
 
     if (c->broken && now >= c->check_at) {
         c->check_at = now + CHECK_MS;
@@ -327,50 +477,78 @@ static void look_at_buffer(struct zn_collector *c, int64_t now)
     if (full && !c->paused)
         zn_error("the log buffer is full: containers wait until ingest takes lines again");
     c->paused = full || c->broken;
+    if (c->superseded_at && now - c->superseded_at >= SUPERSEDED_MS)
+        c->superseded_at = 0;
     if (full)
         set_why(c, "the log buffer is full");
     else if (!c->broken)
-        set_why(c, NULL);
-    for (struct conn *k = c->conns; k && was != c->paused; k = k->next)
-        conn_watch(k);
+        set_why(c, c->superseded_at ? "another collector reads the log connections" : NULL);
+}
+
+/* Registers what is to be watched after commands and connections came and went. */
+static void follow_all(struct zn_collector *c, int64_t now)
+{
+    bool accepting = c->role == READING && c->handoff.listen_fd >= 0;
+
+    if (c->handoff_fd != c->handoff.fd) {
+        c->handoff_fd = -1; /* closing it took it out of the set */
+        c->ungiven_at = now;
+    }
+    follow(c, &c->handoff_fd, c->handoff.fd, &c->handoff);
+    if (accepting != c->accepting)
+        zn_info("%s log connections", accepting ? "accepting" : "holding");
+    c->accepting = accepting;
+    if (c->listener != c->handoff.listen_fd && c->listener >= 0)
+        c->listener = -1;
+    follow(c, &c->listener, may_accept(c, now) ? c->handoff.listen_fd : -1, &c->listener);
 }
 
 /* Follows what the supervisor and the buffer say; returns how long the loop may wait. */
 static int64_t steer(struct zn_collector *c)
 {
-    int64_t now = zn_now_ms(), wait, quick;
+    int64_t now = zn_now_ms(), wait;
     char why[sizeof c->why];
-    bool accepting;
 
     look_at_buffer(c, now);
+    claim(c, now);
     wait = zn_handoff_tick(&c->handoff, now, zn_collector_ready(c, why, sizeof why) ? NULL : why);
-    if (c->handoff_fd != c->handoff.fd)
-        c->handoff_fd = -1; /* closing it took it out of the set */
-    follow(c, &c->handoff_fd, c->handoff.fd, &c->handoff);
-    accepting = c->handoff.accept && c->handoff.listen_fd >= 0;
-    if (accepting != c->accepting)
-        zn_info("%s log connections", accepting ? "accepting" : "holding");
-    c->accepting = accepting;
-    if (!accepting)
-        let_go(c);
-    if (c->listener != c->handoff.listen_fd && c->listener >= 0)
-        c->listener = -1;
-    follow(c, &c->listener,
-           accepting && !c->paused && c->nconns < CONNS_MAX ? c->handoff.listen_fd : -1,
-           &c->listener);
-    quick = flush_waiting(c, now);
-    wait = wait < quick ? wait : quick;
+    give_some(c, now);
+    follow_all(c, now);
+    for (struct conn *k = c->nowed ? c->conns : NULL; k; k = k->next)
+        if (k->owed && may_read(k, now))
+            rearm(k);
+    if (c->nungiven && c->handoff.fd >= 0 && wait > ZN_HANDOFF_SOON_MS)
+        wait = giving(c, now) ? ZN_HANDOFF_SOON_MS : AGAIN_MS;
+    if (now < c->again_at && wait > c->again_at - now)
+        wait = c->again_at - now;
+    if (now < c->accept_at && wait > c->accept_at - now)
+        wait = c->accept_at - now;
     return wait < 1 ? 1 : wait;
+}
+
+/* What the supervisor has no descriptor of gets a moment to be given; lines in its queue die with us. */
+static void farewell(struct zn_collector *c)
+{
+    int64_t now = zn_now_ms(), end = now + FAREWELL_MS;
+
+    hold(c);
+    for (; c->conns && c->handoff.fd >= 0 && now < end; now = zn_now_ms()) {
+        zn_pause_ms(ZN_HANDOFF_SOON_MS);
+        give_some(c, now);
+    }
+    while (c->conns)
+        conn_close(c->conns);
+    free_closed(c);
 }
 
 static void *run_loop(void *arg)
 {
     struct zn_collector *c = arg;
-    struct epoll_event ev[64];
+    struct epoll_event ev[EVENTS_MAX];
 
     while (!c->stop) {
         int64_t wait = steer(c);
-        int n = epoll_wait(c->ep, ev, 64, (int)(wait < 500 ? wait : 500));
+        int n = epoll_wait(c->ep, ev, EVENTS_MAX, (int)(wait < 500 ? wait : 500));
         for (int i = 0; i < n; i++) {
             if (ev[i].data.ptr == &c->handoff) {
                 /* The supervisor may replace the listener; its old one stays in the epoll set for as
@@ -379,13 +557,13 @@ static void *run_loop(void *arg)
                 zn_handoff_read(&c->handoff, zn_now_ms());
             } else if (ev[i].data.ptr == &c->listener && c->listener >= 0) {
                 accept_some(c);
-            } else if (ev[i].data.ptr != &c->stop_fd &&
-                       ev[i].data.ptr != &c->listener) {
+            } else if (ev[i].data.ptr != &c->stop_fd && ev[i].data.ptr != &c->listener) {
                 conn_event(ev[i].data.ptr, ev[i].events);
             }
         }
+        free_closed(c);
     }
-    let_go(c);
+    farewell(c);
     return NULL;
 }
 
@@ -410,11 +588,27 @@ static void *run_sync(void *arg)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
+/* The usual soft limit of 1,024 is less than the connections of a platform that is full. */
+static void raise_fd_limit(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 2 * CONNS_MAX) {
+        r.rlim_cur = r.rlim_max < 2 * CONNS_MAX ? r.rlim_max : 2 * CONNS_MAX;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
 static int open_parts(struct zn_collector *c, const struct zn_collector_opts *o, struct zn_err *err)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &c->stop_fd };
     struct zn_spool_stats found;
 
+    raise_fd_limit();
+    if (!c->peeked)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    if (zn_reader_init(&c->reader, o->handoff, err) < 0)
+        return -1;
     if (zn_spool_open(o->dir, o->spool_max ? o->spool_max : 1ull << 30, &c->spool, err) < 0)
         return zn_wrap(err, "log buffer");
     zn_spool_stats(c->spool, &found);
@@ -434,14 +628,17 @@ int zn_collector_start(const struct zn_collector_opts *opts, struct zn_collector
 {
     void *(*const run[])(void *) = { run_loop, run_shipper, run_sync };
     struct zn_collector *c = calloc(1, sizeof *c);
+    struct zn_handoff_sink sink = { c, on_command, on_conn, on_lost };
 
     if (!c)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     pthread_mutex_init(&c->lock, NULL);
     c->ep = c->stop_fd = c->handoff_fd = c->listener = -1;
     c->record = ZN_BUF(32 << 20);
+    c->peeked = malloc(PEEK_MAX);
     set_why(c, "starting");
-    zn_handoff_init(&c->handoff, opts->handoff, opts->name);
+    zn_handoff_init(&c->handoff, opts->handoff, opts->name, &sink);
+    c->reader.fd = -1;
     if (open_parts(c, opts, err) < 0) {
         zn_collector_stop(c);
         return -1;
@@ -470,9 +667,11 @@ void zn_collector_stop(struct zn_collector *c)
     while (c->nthreads)
         pthread_join(c->threads[--c->nthreads], NULL);
     zn_handoff_done(&c->handoff);
+    zn_reader_done(&c->reader);
     zn_shipper_done(&c->shipper);
     zn_spool_close(c->spool);
     zn_buf_done(&c->record);
+    free(c->peeked);
     if (c->ep >= 0)
         close(c->ep);
     if (c->stop_fd >= 0)

@@ -60,19 +60,21 @@ static bool object_size(const unsigned char *p, size_t n, uint64_t *size, uint64
 
 enum extent { WHOLE, PARTIAL, BROKEN };
 
-/* Advances *at over objects until *need of them were passed. */
-static enum extent extent(const char *p, size_t n, size_t *at, uint64_t *need)
+/* Advances *at over one object with all that is inside. */
+static enum extent extent(const char *p, size_t n, size_t *at)
 {
-    while (*need) {
+    uint64_t need = 1; /* objects that are still missing */
+
+    while (need) {
         uint64_t size, more;
         if (*at >= n || !object_size((const unsigned char *)p + *at, n - *at, &size, &more))
             return PARTIAL;
-        if (size > ZN_FORWARD_MAX || more > ZN_FORWARD_MAX || *need + more > ZN_FORWARD_MAX)
+        if (size > ZN_FORWARD_MAX || more > ZN_FORWARD_MAX || need + more > ZN_FORWARD_MAX)
             return BROKEN;
         if (size > n - *at)
             return PARTIAL;
         *at += size;
-        *need += more - 1;
+        need += more - 1;
     }
     return WHOLE;
 }
@@ -122,8 +124,8 @@ static int ordinal_of(struct zn_str s)
     return zn_parse_i64(text, 1, 100000000, &v) ? (int)v : 0;
 }
 
-static int record(struct zn_forward *f, struct zn_str tag, const msgpack_object *when,
-                  const msgpack_object *rec, struct zn_err *err)
+static int record(const struct zn_forward_sink *sink, struct zn_str tag,
+                  const msgpack_object *when, const msgpack_object *rec, struct zn_err *err)
 {
     struct zn_log_entry e = { .tag = tag };
 
@@ -149,18 +151,19 @@ static int record(struct zn_forward *f, struct zn_str tag, const msgpack_object 
         else if (is(key, "partial_last"))
             e.partial_last = is(val, "true");
     }
-    return f->sink.entry(f->sink.arg, &e, err);
+    return sink->entry(sink->arg, &e, err);
 }
 
-static int entry_pair(struct zn_forward *f, struct zn_str tag, const msgpack_object *o,
-                      struct zn_err *err)
+static int entry_pair(const struct zn_forward_sink *sink, struct zn_str tag,
+                      const msgpack_object *o, struct zn_err *err)
 {
     if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 2)
         return zn_fail(err, ZN_INVALID, "entry is not [time, record]");
-    return record(f, tag, &o->via.array.ptr[0], &o->via.array.ptr[1], err);
+    return record(sink, tag, &o->via.array.ptr[0], &o->via.array.ptr[1], err);
 }
 
-static int packed(struct zn_forward *f, struct zn_str tag, struct zn_str in, struct zn_err *err)
+static int packed(const struct zn_forward_sink *sink, struct zn_str tag, struct zn_str in,
+                  struct zn_err *err)
 {
     msgpack_unpacked obj;
     size_t off = 0, at = 0;
@@ -168,34 +171,35 @@ static int packed(struct zn_forward *f, struct zn_str tag, struct zn_str in, str
 
     msgpack_unpacked_init(&obj);
     while (at < in.n && r == 0) {
-        uint64_t need = 1;
-        if (extent(in.s, in.n, &at, &need) != WHOLE ||
+        if (extent(in.s, in.n, &at) != WHOLE ||
             msgpack_unpack_next(&obj, in.s, at, &off) != MSGPACK_UNPACK_SUCCESS)
             r = zn_fail(err, ZN_INVALID, "broken packed entries");
         else
-            r = entry_pair(f, tag, &obj.data, err);
+            r = entry_pair(sink, tag, &obj.data, err);
     }
     msgpack_unpacked_destroy(&obj);
     return r;
 }
 
-/* The last element of a message, if there is one too many: {"chunk": …, "compressed": …}. */
-static int options(const msgpack_object *o, struct zn_str *chunk, struct zn_err *err)
+/* The last element of a message, if there is one too many: {"compressed": …}. With a "chunk" in it the
+ * sender would wait for an acknowledgement that never comes. */
+static int options(const msgpack_object *o, struct zn_err *err)
 {
     for (uint32_t i = 0; o->type == MSGPACK_OBJECT_MAP && i < o->via.map.size; i++) {
         struct zn_str key = text_of(&o->via.map.ptr[i].key), val = text_of(&o->via.map.ptr[i].val);
         if (is(key, "chunk"))
-            *chunk = val;
-        else if (is(key, "compressed") && val.s && !is(val, "text"))
+            return zn_fail(err, ZN_INVALID, "it asks for acknowledgements, which nobody sends: "
+                                            "fluentd-request-ack must be false");
+        if (is(key, "compressed") && val.s && !is(val, "text"))
             return zn_fail(err, ZN_INVALID, "compressed entries are not accepted");
     }
     return 0;
 }
 
-static int message(struct zn_forward *f, const msgpack_object *m, struct zn_err *err)
+static int message(const struct zn_forward_sink *sink, const msgpack_object *m, struct zn_err *err)
 {
     const msgpack_object *e = m->via.array.ptr;
-    struct zn_str chunk = { 0 }, tag;
+    struct zn_str tag;
     bool single;
 
     if (m->type == MSGPACK_OBJECT_NIL)
@@ -208,85 +212,42 @@ static int message(struct zn_forward *f, const msgpack_object *m, struct zn_err 
     single = e[1].type != MSGPACK_OBJECT_ARRAY && !text_of(&e[1]).s;
     if (m->via.array.size < (single ? 3u : 2u) || m->via.array.size > (single ? 4u : 3u))
         return zn_fail(err, ZN_INVALID, "message has %u elements", m->via.array.size);
-    if (m->via.array.size == (single ? 4u : 3u) &&
-        options(&e[m->via.array.size - 1], &chunk, err) < 0)
+    if (m->via.array.size == (single ? 4u : 3u) && options(&e[m->via.array.size - 1], err) < 0)
         return -1;
-    if (single && record(f, tag, &e[1], &e[2], err) < 0)
+    if (single && record(sink, tag, &e[1], &e[2], err) < 0)
         return -1;
     if (e[1].type == MSGPACK_OBJECT_ARRAY)
         for (uint32_t i = 0; i < e[1].via.array.size; i++)
-            if (entry_pair(f, tag, &e[1].via.array.ptr[i], err) < 0)
+            if (entry_pair(sink, tag, &e[1].via.array.ptr[i], err) < 0)
                 return -1;
-    if (text_of(&e[1]).s && packed(f, tag, text_of(&e[1]), err) < 0)
+    if (text_of(&e[1]).s && packed(sink, tag, text_of(&e[1]), err) < 0)
         return -1;
-    return f->sink.done(f->sink.arg, chunk, err);
+    return 0;
 }
 
-void zn_forward_init(struct zn_forward *f, const struct zn_forward_sink *sink)
-{
-    *f = (struct zn_forward){ .in = ZN_BUF(ZN_FORWARD_MAX + 65536), .need = 1, .sink = *sink };
-}
-
-void zn_forward_done(struct zn_forward *f)
-{
-    zn_buf_done(&f->in);
-}
-
-int zn_forward_feed(struct zn_forward *f, const char *p, size_t n, struct zn_err *err)
+int zn_forward_take(const struct zn_forward_sink *sink, const char *p, size_t n, size_t *used,
+                    struct zn_err *err)
 {
     msgpack_unpacked obj;
-    size_t from = 0;
     int r = 0;
 
-    zn_buf_add(&f->in, p, n);
-    if (f->in.failed)
-        return zn_fail(err, ZN_INVALID, "message longer than %d bytes", ZN_FORWARD_MAX);
+    *used = 0;
     msgpack_unpacked_init(&obj);
-    while (r == 0 && f->scanned < f->in.len) {
-        enum extent x = extent(f->in.mem, f->in.len, &f->scanned, &f->need);
-        size_t off = from;
-        if (x == PARTIAL)
+    while (r == 0 && *used < n) {
+        size_t at = *used, off = *used;
+        enum extent x = extent(p, n, &at);
+        bool fits = (x == PARTIAL ? n : at) - *used <= ZN_FORWARD_MAX;
+        if (x == PARTIAL && fits)
             break;
-        if (x == BROKEN || msgpack_unpack_next(&obj, f->in.mem, f->scanned, &off) !=
-                               MSGPACK_UNPACK_SUCCESS) {
-            r = zn_fail(err, ZN_INVALID, "not a message of the Forward protocol");
-            break;
-        }
-        r = message(f, &obj.data, err);
-        from = f->scanned;
-        f->need = 1;
+        if (x == BROKEN || !fits ||
+            msgpack_unpack_next(&obj, p, at, &off) != MSGPACK_UNPACK_SUCCESS)
+            r = zn_fail(err, ZN_INVALID, "not a message of the Forward protocol of at most %d bytes",
+                        ZN_FORWARD_MAX);
+        else
+            r = message(sink, &obj.data, err);
+        if (r == 0)
+            *used = at;
     }
     msgpack_unpacked_destroy(&obj);
-    zn_buf_eat(&f->in, from);
-    f->scanned -= from;
-    if (r == 0 && f->in.len > ZN_FORWARD_MAX)
-        return zn_fail(err, ZN_INVALID, "message longer than %d bytes", ZN_FORWARD_MAX);
     return r;
-}
-
-void zn_forward_ack(struct zn_buf *out, struct zn_str chunk)
-{
-    static const char head[] = { (char)0x81, (char)0xa3, 'a', 'c', 'k' };
-    unsigned char str[5] = { 0xdb, (unsigned char)(chunk.n >> 24), (unsigned char)(chunk.n >> 16),
-                             (unsigned char)(chunk.n >> 8), (unsigned char)chunk.n };
-
-    zn_buf_add(out, head, sizeof head);
-    if (chunk.n < 32) {
-        str[0] = (unsigned char)(0xa0 | chunk.n);
-        zn_buf_add(out, str, 1);
-    } else {
-        zn_buf_add(out, str, sizeof str);
-    }
-    zn_buf_add(out, chunk.s, chunk.n);
-}
-
-size_t zn_forward_ack_size(const struct zn_buf *out)
-{
-    const unsigned char *p = (const unsigned char *)out->mem;
-    size_t n;
-
-    if (out->len < 6)
-        return 0;
-    n = p[5] == 0xdb ? 10 + (size_t)be(p + 6, 4) : 6 + (p[5] & 31u);
-    return n <= out->len ? n : 0;
 }

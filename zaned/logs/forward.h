@@ -1,6 +1,6 @@
 /* Forward protocol, receiving side, as Docker's fluentd log driver speaks it (fluent-logger: Message
- * mode with option.chunk), and its Forward and PackedForward modes. Incremental and bounded: a message
- * is decoded once it is there whole. */
+ * mode, no acknowledgements), and its Forward and PackedForward modes. Keeps no state: a message is
+ * decoded once it is there whole, from a buffer that the caller peeked. */
 #ifndef ZN_LOGS_FORWARD_H
 #define ZN_LOGS_FORWARD_H
 
@@ -10,7 +10,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { ZN_FORWARD_MAX = 4 * 1024 * 1024 }; /* bytes of one message */
+/* Bytes of one message. It must fit the receive queue of a unix socket (about 208 KiB), because nothing
+ * is read away before all of it is there. Docker's are at most 16 KiB of text and some hundred bytes. */
+enum { ZN_FORWARD_MAX = 128 * 1024 };
 
 /* One record; views into the decoder, valid during the call. Absent texts have s NULL. */
 struct zn_log_entry {
@@ -24,28 +26,15 @@ struct zn_log_entry {
 
 struct zn_forward_sink {
     void *arg;
-    /* -1 = could not be kept (err filled): the message is not acknowledged. */
+    /* -1 = could not be kept (err filled). */
     int (*entry)(void *arg, const struct zn_log_entry *e, struct zn_err *err);
-    /* The message is over. chunk.s NULL: nobody asked for an acknowledgement. */
-    int (*done)(void *arg, struct zn_str chunk, struct zn_err *err);
 };
 
-struct zn_forward {
-    struct zn_buf in;
-    size_t scanned; /* of `in`, into the message that is arriving */
-    uint64_t need;  /* objects still missing from it */
-    struct zn_forward_sink sink;
-};
-
-void zn_forward_init(struct zn_forward *f, const struct zn_forward_sink *sink);
-void zn_forward_done(struct zn_forward *f);
-/* 0, or -1: not the protocol or over a limit (ZN_INVALID), or what the sink said. After -1 the
- * connection is of no use any more. */
-int zn_forward_feed(struct zn_forward *f, const char *p, size_t n, struct zn_err *err);
-
-/* The acknowledgement {"ack": chunk}. */
-void zn_forward_ack(struct zn_buf *out, struct zn_str chunk);
-/* Bytes of the first of the acknowledgements in out that zn_forward_ack wrote; 0 = none. */
-size_t zn_forward_ack_size(const struct zn_buf *out);
+/* Decodes the whole messages at the start of the n bytes; *used = their bytes, also on failure. 0: what
+ * is left is the beginning of a message. -1: what comes after *used is not the protocol, over a limit
+ * or asks for an acknowledgement (all ZN_INVALID), or what the sink said; the sink may have got entries
+ * of that message. */
+int zn_forward_take(const struct zn_forward_sink *sink, const char *p, size_t n, size_t *used,
+                    struct zn_err *err);
 
 #endif

@@ -11,35 +11,34 @@
 #include "base/log.h"
 #include "base/str.h"
 
-enum { DATAGRAM_MAX = 1024 };
+enum { DATAGRAM_MAX = 1024, ENDS_MAX = 8192 };
 
-void zn_handoff_init(struct zn_handoff *h, const char *path, const char *name)
+void zn_handoff_init(struct zn_handoff *h, const char *path, const char *name,
+                     const struct zn_handoff_sink *sink)
 {
-    *h = (struct zn_handoff){ .path = path, .name = name, .fd = -1, .listen_fd = -1 };
+    *h = (struct zn_handoff){ .path = path, .name = name, .sink = *sink, .fd = -1, .listen_fd = -1,
+                              .ends = ZN_BUF(ENDS_MAX * sizeof(uint64_t)) };
 }
 
 static void hang_up(struct zn_handoff *h, int64_t now)
 {
-    if (h->fd >= 0)
-        close(h->fd);
+    close(h->fd);
     h->fd = -1;
     h->retry_at = now + ZN_HANDOFF_RETRY_MS;
+    zn_buf_clear(&h->ends); /* whoever comes next gets only connections that are open */
+    h->sink.lost(h->sink.arg);
 }
 
 void zn_handoff_done(struct zn_handoff *h)
 {
-    if (h->listen_fd >= 0)
-        close(h->listen_fd);
-    h->listen_fd = -1;
-    hang_up(h, 0);
+    zn_auto_fd(&h->listen_fd);
+    zn_auto_fd(&h->fd);
+    zn_buf_done(&h->ends);
 }
 
 /* One datagram, with a descriptor if pass_fd >= 0; 0 or -1 with errno. */
-static int send_json(int fd, json_t *steals, int pass_fd)
+static int send_text(int fd, char *text, size_t n, int pass_fd)
 {
-    zn_auto_json doc = steals;
-    char text[DATAGRAM_MAX];
-    size_t n = doc ? json_dumpb(doc, text, sizeof text, JSON_COMPACT) : 0;
     struct iovec iov = { .iov_base = text, .iov_len = n };
     union {
         struct cmsghdr head;
@@ -47,10 +46,6 @@ static int send_json(int fd, json_t *steals, int pass_fd)
     } control = { 0 };
     struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-    if (!n || n > sizeof text) {
-        errno = EMSGSIZE;
-        return -1;
-    }
     if (pass_fd >= 0) {
         m.msg_control = control.room;
         m.msg_controllen = sizeof control.room;
@@ -61,6 +56,25 @@ static int send_json(int fd, json_t *steals, int pass_fd)
         memcpy(CMSG_DATA(c), &pass_fd, sizeof pass_fd);
     }
     return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+}
+
+static int send_json(int fd, json_t *steals, int pass_fd)
+{
+    zn_auto_json doc = steals;
+    char text[DATAGRAM_MAX];
+    size_t n = doc ? json_dumpb(doc, text, sizeof text, JSON_COMPACT) : 0;
+
+    if (!n || n > sizeof text) {
+        errno = EMSGSIZE;
+        return -1;
+    }
+    return send_text(fd, text, n, pass_fd);
+}
+
+/* After a failed send: true if the queue (or the kernel's count of descriptors on their way) was full. */
+static bool try_later(void)
+{
+    return errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM;
 }
 
 static int dial(const char *path)
@@ -91,7 +105,8 @@ static void introduce(struct zn_handoff *h, int64_t now)
             zn_warn("no log hand-over at %s: %s; trying every second", h->path, strerror(errno));
         if (h->fd < 0)
             json_decref(hello);
-        hang_up(h, now);
+        zn_auto_fd(&h->fd);
+        h->retry_at = now + ZN_HANDOFF_RETRY_MS;
         return;
     }
     zn_info("connected to the log hand-over at %s", h->path);
@@ -104,10 +119,31 @@ static void say(struct zn_handoff *h, int64_t now, const char *why)
     json_t *doc = why ? json_pack("{s:s,s:s%}", "state", "down", "why", why, strnlen(why, 200))
                       : json_pack("{s:s}", "state", "ready");
 
-    if (send_json(h->fd, doc, -1) < 0 && errno != EAGAIN)
+    if (send_json(h->fd, doc, -1) == 0) {
+        h->said_at = now;
+        h->said_ready = !why;
+    } else if (try_later()) {
+        h->said_at = 0;
+    } else {
         hang_up(h, now);
-    h->said_at = now;
-    h->said_ready = !why;
+    }
+}
+
+static void say_ends(struct zn_handoff *h, int64_t now)
+{
+    size_t done = 0;
+
+    for (; done < h->ends.len; done += sizeof(uint64_t)) {
+        uint64_t cookie;
+        memcpy(&cookie, h->ends.mem + done, sizeof cookie);
+        if (send_json(h->fd, json_pack("{s:I}", "end", (json_int_t)cookie), -1) == 0)
+            continue;
+        if (try_later())
+            break;
+        hang_up(h, now);
+        return;
+    }
+    zn_buf_eat(&h->ends, done);
 }
 
 int64_t zn_handoff_tick(struct zn_handoff *h, int64_t now, const char *why)
@@ -118,7 +154,36 @@ int64_t zn_handoff_tick(struct zn_handoff *h, int64_t now, const char *why)
         why = why ? why : "waiting for the descriptor";
     if (h->fd >= 0 && (!h->said_at || h->said_ready != !why || now - h->said_at >= ZN_HANDOFF_SAY_MS))
         say(h, now, why);
-    return h->fd < 0 ? h->retry_at - now : h->said_at + ZN_HANDOFF_SAY_MS - now;
+    if (h->fd >= 0 && h->ends.len)
+        say_ends(h, now);
+    if (h->fd < 0)
+        return h->retry_at - now;
+    return !h->said_at || h->ends.len ? ZN_HANDOFF_SOON_MS : h->said_at + ZN_HANDOFF_SAY_MS - now;
+}
+
+bool zn_handoff_give(struct zn_handoff *h, int fd, int64_t now)
+{
+    char text[] = "{\"conn\":true}";
+
+    if (h->fd < 0)
+        return false;
+    if (send_text(h->fd, text, sizeof text - 1, fd) == 0)
+        return true;
+    if (!try_later())
+        hang_up(h, now);
+    return false;
+}
+
+void zn_handoff_end(struct zn_handoff *h, uint64_t cookie, int64_t now)
+{
+    if (h->fd < 0)
+        return;
+    if (h->ends.len == h->ends.max) {
+        zn_warn("the log hand-over is %d ended connections behind: one is not said", ENDS_MAX);
+        return;
+    }
+    zn_buf_add(&h->ends, &cookie, sizeof cookie);
+    say_ends(h, now);
 }
 
 /* Closes all descriptors that came but the first; returns that, or -1. */
@@ -143,6 +208,8 @@ static int received_fd(struct msghdr *m)
 
 static void command(struct zn_handoff *h, const char *cmd, int fd)
 {
+    bool accept = strcmp(cmd, "accept") == 0;
+
     if (strcmp(cmd, "fd") == 0 && fd >= 0) {
         if (h->listen_fd >= 0)
             close(h->listen_fd);
@@ -150,10 +217,14 @@ static void command(struct zn_handoff *h, const char *cmd, int fd)
         h->said_at = 0; /* the state may have changed: say it at once */
         return;
     }
+    if (strcmp(cmd, "conn") == 0 && fd >= 0) {
+        h->sink.conn(h->sink.arg, fd);
+        return;
+    }
     if (fd >= 0)
         close(fd);
-    if (strcmp(cmd, "accept") == 0 || strcmp(cmd, "hold") == 0)
-        h->accept = strcmp(cmd, "accept") == 0;
+    if (accept || strcmp(cmd, "hold") == 0)
+        h->sink.command(h->sink.arg, accept);
     else
         zn_warn("unknown command from the log hand-over: %.40s", cmd);
 }
@@ -177,8 +248,7 @@ void zn_handoff_read(struct zn_handoff *h, int64_t now)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
-            zn_warn("the log hand-over closed the connection; staying with \"%s\"",
-                    h->accept ? "accept" : "hold");
+            zn_warn("the log hand-over closed the connection; its last command stands");
             hang_up(h, now);
             return;
         }

@@ -1,4 +1,4 @@
-/* The Forward decoder: modes, splits, limits; the record that goes on to ingest. */
+/* The Forward decoder: modes, arrival in any pieces, limits; the record that goes on to ingest. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <msgpack.h>
@@ -21,15 +21,7 @@ static int on_entry(void *arg, const struct zn_log_entry *e, struct zn_err *err)
     return 0;
 }
 
-static int on_done(void *arg, struct zn_str chunk, struct zn_err *err)
-{
-    (void)arg;
-    (void)err;
-    zn_buf_printf(&seen, "done %.*s\n", (int)chunk.n, chunk.s ? chunk.s : "");
-    return 0;
-}
-
-static const struct zn_forward_sink sink = { .entry = on_entry, .done = on_done };
+static const struct zn_forward_sink sink = { .entry = on_entry };
 
 static void pack_str(msgpack_packer *p, const char *s)
 {
@@ -68,17 +60,17 @@ static void pack_record(msgpack_packer *p, const char *log, const char *ordinal)
     }
 }
 
-/* What Docker's driver sends: [tag, EventTime, record, {"chunk": …}]. */
-static void pack_message(msgpack_packer *p, const char *log, const char *chunk)
+/* What Docker's driver sends: [tag, EventTime, record, {}]. option: name of one more member. */
+static void pack_message(msgpack_packer *p, const char *log, const char *option)
 {
-    msgpack_pack_array(p, chunk ? 4 : 3);
+    msgpack_pack_array(p, 4);
     pack_str(p, "tag");
     pack_time(p, 100, 7);
     pack_record(p, log, NULL);
-    if (chunk) {
-        msgpack_pack_map(p, 1);
-        pack_str(p, "chunk");
-        pack_str(p, chunk);
+    msgpack_pack_map(p, option ? 1 : 0);
+    if (option) {
+        pack_str(p, option);
+        pack_str(p, "text");
     }
 }
 
@@ -88,7 +80,7 @@ static void all_modes(msgpack_sbuffer *out)
     msgpack_packer p, q;
 
     msgpack_packer_init(&p, out, msgpack_sbuffer_write);
-    pack_message(&p, "one", "ch1");
+    pack_message(&p, "one", "compressed");
     pack_message(&p, "two", NULL);
     msgpack_pack_nil(&p);
     msgpack_pack_array(&p, 3); /* Forward */
@@ -101,8 +93,8 @@ static void all_modes(msgpack_sbuffer *out)
     pack_time(&p, 6, 0);
     pack_record(&p, "four", NULL);
     msgpack_pack_map(&p, 1);
-    pack_str(&p, "chunk");
-    pack_str(&p, "ch2");
+    pack_str(&p, "size");
+    msgpack_pack_uint32(&p, 2);
     msgpack_sbuffer_init(&inner); /* PackedForward */
     msgpack_packer_init(&q, &inner, msgpack_sbuffer_write);
     for (int i = 0; i < 2; i++) {
@@ -117,11 +109,11 @@ static void all_modes(msgpack_sbuffer *out)
     msgpack_sbuffer_destroy(&inner);
 }
 
-static const char expected[] = "tag 100000000007 stderr one 0\ndone ch1\n"
-                               "tag 100000000007 stderr two 0\ndone \n"
-                               "f 5000000000 stderr three 2 last\nf 6000000000 stderr four 0\ndone ch2\n"
-                               "p 8000000000 stderr five 0\np 8000000001 stderr six 0\ndone \n";
+static const char expected[] = "tag 100000000007 stderr one 0\ntag 100000000007 stderr two 0\n"
+                               "f 5000000000 stderr three 2 last\nf 6000000000 stderr four 0\n"
+                               "p 8000000000 stderr five 0\np 8000000001 stderr six 0\n";
 
+/* As a queue that is peeked at each time something arrived: whole messages leave it, the rest stays. */
 Test(forward, every_mode_in_every_split, .timeout = 20)
 {
     msgpack_sbuffer in;
@@ -130,17 +122,78 @@ Test(forward, every_mode_in_every_split, .timeout = 20)
     all_modes(&in);
     for (size_t step = 1; step <= in.size; step++) {
         struct zn_err err = { 0 };
-        struct zn_forward f;
-        zn_forward_init(&f, &sink);
+        size_t from = 0, to = 0, used;
         seen = ZN_BUF(1 << 20);
-        for (size_t at = 0; at < in.size; at += step)
-            cr_assert_eq(zn_forward_feed(&f, in.data + at, in.size - at < step ? in.size - at : step,
-                                         &err), 0, "step %zu: %s", step, err.msg);
+        while (to < in.size) {
+            to += in.size - to < step ? in.size - to : step;
+            cr_assert_eq(zn_forward_take(&sink, in.data + from, to - from, &used, &err), 0,
+                         "step %zu: %s", step, err.msg);
+            from += used;
+        }
         cr_assert_str_eq(zn_buf_str(&seen), expected, "step %zu", step);
-        cr_assert_eq(f.in.len, 0);
+        cr_assert_eq(from, in.size);
         zn_buf_done(&seen);
-        zn_forward_done(&f);
     }
+    msgpack_sbuffer_destroy(&in);
+}
+
+Test(forward, what_came_before_a_fault_is_counted, .timeout = 5)
+{
+    static const char *const chunk[] = { "chunk", NULL };
+    struct zn_err err = { 0 };
+    msgpack_sbuffer in;
+    msgpack_packer p;
+    size_t used, sound;
+
+    for (unsigned i = 0; i < 2; i++) {
+        msgpack_sbuffer_init(&in);
+        msgpack_packer_init(&p, &in, msgpack_sbuffer_write);
+        pack_message(&p, "one", NULL);
+        pack_message(&p, "two", NULL);
+        sound = in.size;
+        if (chunk[i])
+            pack_message(&p, "three", chunk[i]);
+        else
+            msgpack_sbuffer_write(&in, "\xc1", 1);
+        seen = ZN_BUF(1 << 16);
+        cr_expect_eq(zn_forward_take(&sink, in.data, in.size, &used, &err), -1);
+        cr_expect_eq(err.code, ZN_INVALID);
+        cr_expect_eq(used, sound);
+        cr_expect_str_eq(zn_buf_str(&seen),
+                         "tag 100000000007 stderr one 0\ntag 100000000007 stderr two 0\n");
+        cr_expect_eq(strstr(err.msg, "fluentd-request-ack must be false") != NULL, chunk[i] != NULL);
+        zn_buf_done(&seen);
+        msgpack_sbuffer_destroy(&in);
+    }
+}
+
+static int refuse_second(void *arg, const struct zn_log_entry *e, struct zn_err *err)
+{
+    unsigned *n = arg;
+
+    (void)e;
+    return ++*n == 2 ? zn_fail(err, ZN_INTERNAL, "no room") : 0;
+}
+
+Test(forward, what_the_sink_refused_is_not_counted, .timeout = 5)
+{
+    unsigned n = 0;
+    struct zn_forward_sink full = { &n, refuse_second };
+    struct zn_err err = { 0 };
+    msgpack_sbuffer in;
+    msgpack_packer p;
+    size_t used, first;
+
+    msgpack_sbuffer_init(&in);
+    msgpack_packer_init(&p, &in, msgpack_sbuffer_write);
+    pack_message(&p, "one", NULL);
+    first = in.size;
+    pack_message(&p, "two", NULL);
+    pack_message(&p, "three", NULL);
+    cr_expect_eq(zn_forward_take(&full, in.data, in.size, &used, &err), -1);
+    cr_expect_eq(err.code, ZN_INTERNAL);
+    cr_expect_eq(used, first);
+    cr_expect_eq(n, 2);
     msgpack_sbuffer_destroy(&in);
 }
 
@@ -174,13 +227,12 @@ ParameterizedTestParameters(forward, rejects)
 ParameterizedTest(struct bad_case *c, forward, rejects, .timeout = 5)
 {
     struct zn_err err = { 0 };
-    struct zn_forward f;
+    size_t used;
 
     seen = ZN_BUF(1 << 16);
-    zn_forward_init(&f, &sink);
-    cr_expect_eq(zn_forward_feed(&f, (char *)c->bytes, c->n, &err), -1, "%02x", c->bytes[0]);
+    cr_expect_eq(zn_forward_take(&sink, (char *)c->bytes, c->n, &used, &err), -1, "%02x", c->bytes[0]);
     cr_expect_eq(err.code, ZN_INVALID);
-    zn_forward_done(&f);
+    cr_expect_eq(used, 0);
     zn_buf_done(&seen);
 }
 
@@ -188,46 +240,47 @@ Test(forward, depth_is_bounded, .timeout = 5)
 {
     char deep[4096];
     struct zn_err err = { 0 };
-    struct zn_forward f;
+    size_t used;
 
     memset(deep, (char)0x91, sizeof deep);
     deep[sizeof deep - 1] = (char)0xc0;
-    zn_forward_init(&f, &sink);
-    cr_expect_eq(zn_forward_feed(&f, deep, sizeof deep, &err), -1);
-    zn_forward_done(&f);
+    cr_expect_eq(zn_forward_take(&sink, deep, sizeof deep, &used, &err), -1);
 }
 
+/* A message with a text of n bytes; to be freed. */
+static char *long_message(size_t n, size_t *size)
+{
+    msgpack_sbuffer in;
+    msgpack_packer p;
+    zn_auto_mem char *text = calloc(1, n + 1);
+
+    memset(text, 'x', n);
+    msgpack_sbuffer_init(&in);
+    msgpack_packer_init(&p, &in, msgpack_sbuffer_write);
+    pack_message(&p, text, NULL);
+    *size = in.size;
+    return msgpack_sbuffer_release(&in);
+}
+
+/* The limit holds for a message that is there whole, and for one of which so much has arrived. */
 Test(forward, message_over_the_limit_is_refused, .timeout = 10)
 {
-    char head[] = { (char)0x93, (char)0xa1, 't', 0x01, (char)0x82, (char)0xa1, 'a', (char)0xdb, 0, 0x30, 0, 0 };
-    static char part[65536];
+    size_t size, over, used;
     struct zn_err err = { 0 };
-    struct zn_forward f;
-    int r;
+    zn_auto_mem char *fits = long_message(ZN_FORWARD_MAX - 100, &size);
+    zn_auto_mem char *longer = long_message(ZN_FORWARD_MAX - 20, &over);
 
-    zn_forward_init(&f, &sink);
-    r = zn_forward_feed(&f, head, sizeof head, &err);
-    for (int i = 0; r == 0 && i < 48; i++) /* the first text, 3 MiB, is fine */
-        r = zn_forward_feed(&f, part, sizeof part, &err);
-    cr_assert_eq(r, 0, "%s", err.msg);
-    r = zn_forward_feed(&f, (char[]){ (char)0xa1, 'b', (char)0xdb, 0, 0x30, 0, 0 }, 7, &err);
-    for (int i = 0; r == 0 && i < 48; i++)
-        r = zn_forward_feed(&f, part, sizeof part, &err);
-    cr_expect_eq(r, -1);
-    zn_forward_done(&f);
-}
-
-Test(forward, ack_is_a_map, .timeout = 5)
-{
-    struct zn_buf b = ZN_BUF(256);
-    char longer[41] = "0123456789012345678901234567890123456789";
-
-    zn_forward_ack(&b, zn_str("abc"));
-    cr_expect(b.len == 9 && memcmp(b.mem, "\x81\xa3" "ack\xa3" "abc", 9) == 0);
-    zn_buf_clear(&b);
-    zn_forward_ack(&b, zn_str(longer));
-    cr_expect(b.len == 50 && memcmp(b.mem, "\x81\xa3" "ack\xdb\0\0\0\x28" "0123", 14) == 0);
-    zn_buf_done(&b);
+    cr_assert(size <= ZN_FORWARD_MAX && over > ZN_FORWARD_MAX);
+    seen = ZN_BUF(1 << 20);
+    cr_expect_eq(zn_forward_take(&sink, fits, size - 1, &used, &err), 0);
+    cr_expect_eq(used, 0);
+    cr_expect_eq(zn_forward_take(&sink, fits, size, &used, &err), 0);
+    cr_expect_eq(used, size);
+    cr_expect_eq(zn_forward_take(&sink, longer, over, &used, &err), -1);
+    cr_expect_eq(used, 0);
+    cr_expect_eq(zn_forward_take(&sink, longer, ZN_FORWARD_MAX, &used, &err), 0);
+    cr_expect_eq(zn_forward_take(&sink, longer, ZN_FORWARD_MAX + 1, &used, &err), -1);
+    zn_buf_done(&seen);
 }
 
 Test(record, is_the_object_that_ingest_takes, .timeout = 5)
