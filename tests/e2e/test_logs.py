@@ -101,12 +101,13 @@ def test_collector_down_while_a_container_comes_and_goes(platform, service):
 
 
 def test_platform_stops_and_starts_meanwhile(platform, service):
-    writer = Writer(platform, service, LINES=1500, RATE=50, EXIT=0)
+    # It must outlast the stop: of one that ends meanwhile the engine keeps what does not fit the queue for 10 s only.
+    writer = Writer(platform, service, LINES=7000, RATE=100, EXIT=0)
     wait_until(lambda: writer.found(query="line 1 of"), 30, "first line")
     platform.zane("stop")
     platform.process.wait(180)
     platform.start_supervisor().wait_ready(240)
-    writer.wait_end(180)  # the driver looks for its collector less and less often, up to once a minute
+    writer.wait_end(180)
     writer.check_all_there_once(120)
 
 

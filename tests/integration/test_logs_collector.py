@@ -347,8 +347,8 @@ def test_hold_leaves_lines_in_their_queue_for_the_next(box):
     box.await_lines(50)
 
 
-def test_what_is_shut_for_reading_is_read_to_its_end(box):
-    """So the supervisor may drain the queues: writing ends, what was written is read."""
+def test_accepting_that_fails_stops_no_reading(box):
+    """Listener and connections shut for reading: nothing more can be written, what was written is read."""
     box.start().accepting()
     d = box.driver()
     d.line("line 1")
