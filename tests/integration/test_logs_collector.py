@@ -215,9 +215,10 @@ def test_frozen_at_any_step_while_another_takes_over(box, step):
     writer.past(200)
     box.await_fault(box.fault(step, signal.SIGSTOP, "other"))
     box.hand.wanted = "embedded"
-    if step == "lock":  # it holds no lock, so the other one reads
+    if step == "lock":  # it holds no lock, so the other one reads; all of it, for a lock that is free when it wakes
         box.accepting()
-        writer.past(1000)
+        writer.join()
+        box.await_lines(3000)
     else:
         time.sleep(0.2)
     box.collector.freeze()  # the queue fills
