@@ -218,7 +218,7 @@ def test_frozen_at_any_step_while_another_takes_over(box, step):
     box.start().start_other()
     box.hand.wanted = "fluentd"
     box.accepting("fluentd")
-    writer = Writing(box.driver(), 1, 3000)
+    writer = Writing(box.driver(), 1, 3000, pause=0.0003)
     writer.past(200)
     box.await_fault(box.fault(step, signal.SIGSTOP, "other"))
     box.hand.wanted = "embedded"
