@@ -111,7 +111,9 @@ LAYERS_temporal := temporal
 LAYERS_api := api http domain store logs
 LAYERS_workflows := workflows domain temporal store swarm proxy logs
 area = $(firstword $(subst /, ,$(1)))
-area_src = $(if $(filter relay,$(1)),image/fluentd/batch.c,$(if $(filter supervisor,$(1)),$(SUP_LIB_SRC),$(foreach l,$(LAYERS_$(1)),$(call src,zaned/$(l)/*.c)) $(if $(filter temporal,$(LAYERS_$(1))),$(GEN_C))))
+AREA_relay := image/fluentd/batch.c
+AREA_supervisor = $(SUP_LIB_SRC)
+area_src = $(or $(AREA_$(1)),$(foreach l,$(LAYERS_$(1)),$(call src,zaned/$(l)/*.c)) $(if $(filter temporal,$(LAYERS_$(1))),$(GEN_C)))
 objs = $(patsubst %.c,%.o,$(patsubst %,$(B)/%,$(filter-out $(B)/%,$(1))) $(filter $(B)/%,$(1)))
 unit_objs = $(call objs,$(call area_src,$(call area,$(1))))
 .SECONDEXPANSION:

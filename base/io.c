@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -152,4 +155,92 @@ int zn_listen_unix(const char *path, int type, mode_t mode, struct zn_err *err)
     ret = fd;
     fd = -1;
     return ret;
+}
+
+int zn_dial_unix(const char *path, int type)
+{
+    ZN_AUTO(zn_auto_fd) int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    int ret;
+
+    if (fd < 0)
+        return -1;
+    if (snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path) >= (int)sizeof sa.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
+        return -1;
+    ret = fd;
+    fd = -1;
+    return ret;
+}
+
+int zn_send_fd(int sock, const void *data, size_t n, int pass_fd, int flags)
+{
+    struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = n };
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    if (pass_fd >= 0) {
+        m.msg_control = control.room;
+        m.msg_controllen = sizeof control.room;
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof pass_fd);
+        memcpy(CMSG_DATA(&control.head), &pass_fd, sizeof pass_fd);
+    }
+    return sendmsg(sock, &m, flags | MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+static int first_fd(struct msghdr *m)
+{
+    int ret = -1;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (ret < 0)
+                ret = fd;
+            else
+                close(fd);
+        }
+    }
+    return ret;
+}
+
+ssize_t zn_recv_fd(int sock, void *ret, size_t size, int *fd, int flags)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(4 * sizeof(int))];
+    } control;
+    struct iovec iov = { .iov_base = ret, .iov_len = size };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+                        .msg_controllen = sizeof control.room };
+    ssize_t n = recvmsg(sock, &m, flags | MSG_CMSG_CLOEXEC);
+
+    *fd = n >= 0 ? first_fd(&m) : -1;
+    return n;
+}
+
+unsigned long zn_raise_files(unsigned long want)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        zn_bug("getrlimit: errno %d", errno);
+    if (r.rlim_cur < want) {
+        rlim_t before = r.rlim_cur;
+        r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
+        if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+            return before;
+    }
+    return r.rlim_cur;
 }

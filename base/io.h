@@ -33,4 +33,18 @@ int zn_set_nonblock(int fd);
  * disappears. Non-blocking, close-on-exec. Returns the descriptor or -1. */
 int zn_listen_unix(const char *path, int type, mode_t mode, struct zn_err *err);
 
+/* Connected socket on a unix path, close-on-exec; type may carry SOCK_NONBLOCK. -1 with errno. */
+int zn_dial_unix(const char *path, int type);
+
+/* One message of n bytes on a unix socket, with a descriptor (borrowed) if pass_fd >= 0; flags of
+ * sendmsg. Never raises SIGPIPE. 0 or -1 with errno. */
+int zn_send_fd(int sock, const void *data, size_t n, int pass_fd, int flags);
+/* recvmsg of one message: what that returns, -1 with errno. *fd: a descriptor that came along, the
+ * caller's, close-on-exec; -1 if none came. Of several the first is kept, the others are closed. */
+ssize_t zn_recv_fd(int sock, void *ret, size_t size, int *fd, int flags);
+
+/* Raises the process's soft limit of open files to want, as far as the hard one lets it; returns what
+ * the limit is then. */
+unsigned long zn_raise_files(unsigned long want);
+
 #endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -34,20 +33,6 @@ static int on_events(void *arg, const char *p, size_t n)
     (void)n;
     w->news = true;
     return 0;
-}
-
-static int dial(const char *path)
-{
-    ZN_AUTO(zn_auto_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    int ret;
-
-    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
-        return -1;
-    ret = fd;
-    fd = -1;
-    return ret;
 }
 
 /* On a terminal the picture replaces the one before without flicker: each line clears its rest. */
@@ -145,7 +130,7 @@ int cli_watch(const struct cli *cli, bool json)
     if (w.tty)
         fputs("\033[2J", stdout);
     for (;;) { /* until the user ends it */
-        ZN_AUTO(zn_auto_fd) int fd = dial(cli->socket);
+        ZN_AUTO(zn_auto_fd) int fd = zn_dial_unix(cli->socket, SOCK_STREAM);
         struct zn_err err = { 0 };
 
         if (fd >= 0 && zn_write_all(fd, head.mem, head.len) == 0)

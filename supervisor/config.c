@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/guard.h"
+#include "base/io.h"
 #include "base/str.h"
 #include "supervisor/component.h"
 
@@ -200,11 +200,9 @@ bool zn_public_address(char *ret, size_t size)
 
 static bool answers(const char *path)
 {
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    ZN_AUTO(zn_auto_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ZN_AUTO(zn_auto_fd) int fd = zn_dial_unix(path, SOCK_STREAM | SOCK_NONBLOCK);
 
-    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
-    return fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0;
+    return fd >= 0;
 }
 
 static int derive(struct zn_config *c, struct zn_err *err)

@@ -9,7 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -104,23 +103,9 @@ static void put_off(struct collector *c, const char *cmd, int errnum)
 static bool command(struct collector *c, const char *cmd, int fd)
 {
     char text[64];
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec iov = { .iov_base = text };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+    int n = snprintf(text, sizeof text, "{\"cmd\":\"%s\"}", cmd);
 
-    iov.iov_len = (size_t)snprintf(text, sizeof text, "{\"cmd\":\"%s\"}", cmd);
-    if (fd >= 0) {
-        m.msg_control = control.room;
-        m.msg_controllen = sizeof control.room;
-        control.head.cmsg_level = SOL_SOCKET;
-        control.head.cmsg_type = SCM_RIGHTS;
-        control.head.cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-    }
-    if (sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+    if (zn_send_fd(c->watch.fd, text, (size_t)n, fd, MSG_DONTWAIT) == 0)
         return true;
     put_off(c, cmd, errno);
     return false;
@@ -346,28 +331,6 @@ static void ended(struct collector *c, const json_t *cookie)
         zn_conns_end(&c->h->conns, (uint64_t)json_integer_value(cookie));
 }
 
-/* The first descriptor of a message, or -1; more than one are closed. */
-static int received_fd(struct msghdr *m)
-{
-    int ret = -1;
-
-    for (struct cmsghdr *cm = CMSG_FIRSTHDR(m); cm; cm = CMSG_NXTHDR(m, cm)) {
-        size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-        if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(cm) + i * sizeof fd, sizeof fd);
-            if (ret < 0)
-                ret = fd;
-            else
-                close(fd);
-        }
-    }
-    return ret;
-}
-
 static void on_datagram(struct collector *c, const char *text, size_t n, int fd)
 {
     struct zn_err err = { 0 };
@@ -397,28 +360,20 @@ static void on_datagram(struct collector *c, const char *text, size_t n, int fd)
 static void receive(struct collector *c)
 {
     char text[DATAGRAM_MAX];
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(4 * sizeof(int))];
-    } control;
-    struct iovec iov = { .iov_base = text, .iov_len = sizeof text };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-                        .msg_controllen = sizeof control.room };
-    ssize_t n = recvmsg(c->watch.fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     int fd;
+    ssize_t n = zn_recv_fd(c->watch.fd, text, sizeof text, &fd, MSG_DONTWAIT | MSG_TRUNC);
 
     /* ECONNRESET, once: it died with commands unread. What it had sent is still to be read. */
     if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
         return;
-    fd = n >= 0 ? received_fd(&m) : -1;
-    if (n <= 0 || (m.msg_flags & MSG_TRUNC)) {
-        if (n > 0)
-            zn_warn("log hand-over: a datagram of more than %d bytes", DATAGRAM_MAX);
-        zn_auto_fd(&fd);
-        hang_up(c);
+    if (n > 0 && n <= DATAGRAM_MAX) {
+        on_datagram(c, text, (size_t)n, fd);
         return;
     }
-    on_datagram(c, text, (size_t)n, fd);
+    if (n > 0)
+        zn_warn("log hand-over: a datagram of more than %d bytes", DATAGRAM_MAX);
+    zn_auto_fd(&fd);
+    hang_up(c);
 }
 
 static void on_collector(void *arg, uint32_t events)
@@ -489,15 +444,11 @@ static void on_door(void *arg, uint32_t events)
 /* True if some process is listening on the path. */
 static bool is_held(const char *path)
 {
-    ZN_AUTO(zn_auto_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    ZN_AUTO(zn_auto_fd) int fd = zn_dial_unix(path, SOCK_STREAM | SOCK_NONBLOCK);
 
-    if (fd < 0)
-        return false;
-    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
     /* A full backlog (EAGAIN) has a listener too. A connection that is closed at once says nothing
      * to a collector. */
-    return connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0 || errno == EAGAIN;
+    return fd >= 0 || errno == EAGAIN;
 }
 
 static int open_door(struct zn_handoff *h, const char *dir, struct zn_err *err)

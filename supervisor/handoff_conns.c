@@ -1,36 +1,19 @@
 #include "supervisor/handoff_conns.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "base/io.h"
 #include "base/log.h"
 
 enum { OTHER_FILES = 512 }; /* what else the supervisor may have open: 288 of it are HTTP clients */
 
-/* The limit of open files, raised as far as it goes. */
-static rlim_t open_files(void)
-{
-    struct rlimit now, more;
-
-    if (getrlimit(RLIMIT_NOFILE, &now) < 0)
-        zn_bug("getrlimit: errno %d", errno);
-    if (now.rlim_cur >= ZN_CONNS_MAX + OTHER_FILES)
-        return now.rlim_cur;
-    more = (struct rlimit){ .rlim_cur = now.rlim_max, .rlim_max = now.rlim_max };
-    if (setrlimit(RLIMIT_NOFILE, &more) < 0) {
-        zn_warn("log hand-over: raising the limit of open files: %s", strerror(errno));
-        return now.rlim_cur;
-    }
-    return more.rlim_cur;
-}
-
 void zn_conns_init(struct zn_conns *t)
 {
-    rlim_t files = open_files();
+    unsigned long files = zn_raise_files(ZN_CONNS_MAX + OTHER_FILES);
 
     t->n = t->due = 0;
     t->max = ZN_CONNS_MAX;
@@ -38,8 +21,8 @@ void zn_conns_init(struct zn_conns *t)
         return;
     /* Never the last descriptors: the supervisor has to serve its sockets too. */
     t->max = (unsigned)(files > 2 * OTHER_FILES ? files - OTHER_FILES : files / 2);
-    zn_warn("log hand-over: at most %llu open files, %d are needed; only %u connections are kept",
-            (unsigned long long)files, ZN_CONNS_MAX + OTHER_FILES, t->max);
+    zn_warn("log hand-over: at most %lu open files, %d are needed; only %u connections are kept",
+            files, ZN_CONNS_MAX + OTHER_FILES, t->max);
 }
 
 void zn_conns_done(struct zn_conns *t)

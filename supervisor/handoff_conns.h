@@ -20,8 +20,8 @@ struct zn_conns {
     uint64_t cookies[ZN_CONNS_MAX];
 };
 
-/* Empty. Raises the process's limit of open files to its hard limit if it has no room for them;
- * warns if that is too low as well. */
+/* Empty. Raises the process's limit of open files as far as they need it; warns if the hard limit is
+ * too low for them. */
 void zn_conns_init(struct zn_conns *t);
 /* Closes all. Safe on a table of zeros. */
 void zn_conns_done(struct zn_conns *t);

@@ -11,11 +11,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/guard.h"
+#include "base/io.h"
 
 enum { RETRY_MS = 500, GIVE_MS = 10 * 1000 };
 
@@ -27,22 +27,10 @@ struct holder {
     size_t n;
 };
 
-/* One datagram with a descriptor, waiting until the supervisor has room for it. */
+/* Waits until the supervisor has room for it. */
 static bool give(int conn, const char *text, int fd)
 {
-    struct iovec iov = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-                        .msg_controllen = sizeof control.room };
-
-    control.head.cmsg_level = SOL_SOCKET;
-    control.head.cmsg_type = SCM_RIGHTS;
-    control.head.cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-    return sendmsg(conn, &m, MSG_NOSIGNAL) >= 0;
+    return zn_send_fd(conn, text, strlen(text), fd, 0) == 0;
 }
 
 /* True once the supervisor has read everything: it sees our end after it, and hangs up. */
@@ -63,13 +51,10 @@ static bool taken(int conn)
 
 static bool hand_back(const struct holder *h)
 {
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
     struct timeval patience = { .tv_sec = GIVE_MS / 1000 };
-    ZN_AUTO(zn_auto_fd) int conn = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    ZN_AUTO(zn_auto_fd) int conn = zn_dial_unix(h->door, SOCK_SEQPACKET);
 
-    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", h->door);
     if (conn < 0 || setsockopt(conn, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
-        connect(conn, (struct sockaddr *)&sa, sizeof sa) < 0 ||
         !give(conn, "{\"name\":\"" ZN_HOLDER_NAME "\",\"fd\":true}", h->log_fd))
         return false;
     for (size_t i = 0; i < h->n; i++)

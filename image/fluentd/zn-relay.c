@@ -298,13 +298,12 @@ static bool obey(const char *text, int fd)
     }
     if (fd >= 0)
         close(fd);
-    if (strncmp(cmd, "\"accept\"", 8) == 0) {
+    if (strncmp(cmd, "\"accept\"", 8) == 0)
         links_accept(true);
-    } else if (strncmp(cmd, "\"hold\"", 6) == 0) {
+    else if (strncmp(cmd, "\"hold\"", 6) == 0)
         links_accept(false);
-    } else {
+    else
         say("unknown command from the supervisor: %.60s", text);
-    }
     return true;
 }
 

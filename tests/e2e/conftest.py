@@ -10,6 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
+import image_box  # noqa: E402
 from platform_box import Platform  # noqa: E402
 
 USER_IMAGES = ["nginx", "radicale", "logger"]
@@ -19,22 +20,15 @@ USER_IMAGES = ["nginx", "radicale", "logger"]
 def images(tmp_path_factory):
     """Archives of the platform's images; prepared once by `make images` (or here, from the cache)."""
     out = ROOT / "build/images"
-    made = subprocess.run([ROOT / "image/build", "--all", "--out", out], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False)
-    assert made.returncode == 0, made.stdout[-3000:]
+    image_box.build(ROOT, out, "--all")
     return out
 
 
 @pytest.fixture(scope="session")
 def user_images(tmp_path_factory):
     """Programs that nobody here wrote, as images: {name: (archive, facts)}."""
-    out = tmp_path_factory.mktemp("user-images")
-    argv = [ROOT / "image/build", "--out", out]
-    for name in USER_IMAGES:
-        argv += ["--recipe", ROOT / "tests/e2e/images" / name]
-    made = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert made.returncode == 0, made.stdout[-3000:]
-    return {n: (out / f"{n}.tar", json.loads((out / f"{n}.json").read_text())) for n in USER_IMAGES}
+    recipes = [arg for n in USER_IMAGES for arg in ("--recipe", ROOT / "tests/e2e/images" / n)]
+    return image_box.build(ROOT, tmp_path_factory.mktemp("user-images"), *recipes)
 
 
 def boot(images, user_images, **env):

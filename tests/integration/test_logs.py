@@ -6,10 +6,10 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 from urllib.parse import urlencode
 
+import image_box
 import netns
 import pytest
 from log_box import TOKEN, HandOver, Program, build_daemon, collector
@@ -23,12 +23,8 @@ CAP = 192 << 20
 
 @pytest.fixture(scope="module")
 def built(root, tmp_path_factory):
-    out = tmp_path_factory.mktemp("images")
-    for argv in (["loki", "fluentd"], ["--recipe", root / "tests/e2e/images/logger"]):
-        made = subprocess.run([root / "image/build", "--out", out, *argv], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, check=False)
-        assert made.returncode == 0, made.stdout[-3000:]
-    return {n: (out / f"{n}.tar", json.loads((out / f"{n}.json").read_text())) for n in ("loki", "fluentd", "logger")}
+    return image_box.build(root, tmp_path_factory.mktemp("images"), "loki", "fluentd", "--recipe",
+                           root / "tests/e2e/images/logger")
 
 
 class Writer:

@@ -47,6 +47,14 @@ class Box:
     def driver(self, **kw):
         return Driver(self.run / "fluent.sock", **kw)
 
+    def writing(self):
+        """A driver whose first line has come through the collector."""
+        self.start().accepting()
+        d = self.driver()
+        d.line("line 1")
+        self.await_lines(1)
+        return d
+
     def fault(self, step, n, state="state"):
         """Arms it; see logs_daemon.c."""
         armed = self.folder / f"{state}.fault"
@@ -151,10 +159,7 @@ def test_kill_9_at_any_time_loses_nothing(box):
 
 
 def test_kill_9_with_a_burst_unread_whose_writer_is_gone(box):
-    box.start().accepting()
-    d = box.driver()
-    d.line("line 1")
-    box.await_lines(1)
+    d = box.writing()
     box.collector.freeze()
     for n in range(2, 102):
         d.line(f"line {n}")
@@ -258,10 +263,7 @@ def test_frozen_for_seconds_at_any_time(box):
 
 
 def test_a_busy_lock_delays_and_loses_nothing(box):
-    box.start().accepting()
-    d = box.driver()
-    d.line("line 1")
-    box.await_lines(1)
+    d = box.writing()
     with open(box.run / "reader", "rb") as reader:
         fcntl.flock(reader, fcntl.LOCK_EX)
         d.line("line 2")
@@ -325,10 +327,7 @@ def test_full_buffer_holds_the_writer_back_and_loses_nothing(box):
 
 
 def test_a_disk_that_fails_leaves_the_lines_with_the_container(box):
-    box.start().accepting()
-    d = box.driver()
-    d.line("line 1")
-    box.await_lines(1)
+    d = box.writing()
     armed = box.fault("store", -28)
     d.line("line 2")
     box.await_fault(armed)
@@ -339,10 +338,7 @@ def test_a_disk_that_fails_leaves_the_lines_with_the_container(box):
 
 
 def test_hold_leaves_lines_in_their_queue_for_the_next(box):
-    box.start().accepting()
-    d = box.driver()
-    d.line("line 1")
-    box.await_lines(1)
+    d = box.writing()
     box.hand.wanted = "nobody"
     wait_until(lambda: stats(box.collector)["connections"] == 0, 5, "no connection")
     for n in range(2, 50):
@@ -357,10 +353,7 @@ def test_hold_leaves_lines_in_their_queue_for_the_next(box):
 
 def test_accepting_that_fails_stops_no_reading(box):
     """Listener and connections shut for reading: nothing more can be written, what was written is read."""
-    box.start().accepting()
-    d = box.driver()
-    d.line("line 1")
-    box.await_lines(1)
+    d = box.writing()
     box.collector.freeze()
     for n in range(2, 101):
         d.line(f"line {n}")
@@ -427,10 +420,7 @@ def test_hold_closes_nothing_that_the_supervisor_has_not_got(box):
 
 
 def test_a_supervisor_that_sleeps_stops_no_line(box):
-    box.start().accepting()
-    first = box.driver()
-    first.line("line 1")
-    box.await_lines(1)
+    first = box.writing()
     box.hand.sleep()
     drivers = [box.driver(container=f"{i:064x}") for i in range(MANY)]
     for n, d in enumerate(drivers, 2):
@@ -441,6 +431,7 @@ def test_a_supervisor_that_sleeps_stops_no_line(box):
     wait_until(lambda: stats(box.collector)["connections"] == MANY - 299, 5, "ends read")
     box.hand.wake()
     wait_until(lambda: len(box.hand.conns) == MANY - 299, 5, "every connection given, every end said")
+    first.close()
 
 
 def test_nonsense_closes_one_connection_only(box):

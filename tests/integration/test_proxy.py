@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import threading
 
+import image_box
 import pytest
 from private_engine import unix_request, wait_until
 
@@ -17,7 +18,7 @@ SERVICE = "srv_dkr_AbC"
 @pytest.fixture(scope="module")
 def caddy_binary(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("caddy-image")
-    subprocess.run([root / "image/build", "--out", out, "caddy"], check=True, stdout=subprocess.DEVNULL)
+    image_box.build(root, out, "caddy")
     with tarfile.open(out / "caddy.tar") as archive:
         for member in archive.getmembers():
             if member.isfile() and member.size > 10_000_000:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from urllib.parse import quote
 
+import image_box
 import pytest
 from private_engine import PrivateEngine, unix_request, wait_until
 
@@ -83,9 +84,7 @@ class Supervised:
 @pytest.fixture(scope="module")
 def images(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("platform-images")
-    made = subprocess.run([root / "image/build", "--out", out, *IMAGES], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False)
-    assert made.returncode == 0, made.stdout[-3000:]
+    image_box.build(root, out, *IMAGES)
     return out
 
 

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/guard.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "zaned/logs/forward.h"
 #include "zaned/logs/handoff.h"
@@ -588,23 +588,12 @@ static void *run_sync(void *arg)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
-/* The usual soft limit of 1,024 is less than the connections of a platform that is full. */
-static void raise_fd_limit(void)
-{
-    struct rlimit r;
-
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 2 * CONNS_MAX) {
-        r.rlim_cur = r.rlim_max < 2 * CONNS_MAX ? r.rlim_max : 2 * CONNS_MAX;
-        setrlimit(RLIMIT_NOFILE, &r);
-    }
-}
-
 static int open_parts(struct zn_collector *c, const struct zn_collector_opts *o, struct zn_err *err)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &c->stop_fd };
     struct zn_spool_stats found;
 
-    raise_fd_limit();
+    zn_raise_files(2 * CONNS_MAX); /* the usual 1,024 are too few for a platform that is full */
     if (!c->peeked)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     if (zn_reader_init(&c->reader, o->handoff, err) < 0)

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -36,28 +36,6 @@ void zn_handoff_done(struct zn_handoff *h)
     zn_buf_done(&h->ends);
 }
 
-/* One datagram, with a descriptor if pass_fd >= 0; 0 or -1 with errno. */
-static int send_text(int fd, char *text, size_t n, int pass_fd)
-{
-    struct iovec iov = { .iov_base = text, .iov_len = n };
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-    if (pass_fd >= 0) {
-        m.msg_control = control.room;
-        m.msg_controllen = sizeof control.room;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &pass_fd, sizeof pass_fd);
-    }
-    return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
-}
-
 static int send_json(int fd, json_t *steals, int pass_fd)
 {
     zn_auto_json doc = steals;
@@ -68,28 +46,13 @@ static int send_json(int fd, json_t *steals, int pass_fd)
         errno = EMSGSIZE;
         return -1;
     }
-    return send_text(fd, text, n, pass_fd);
+    return zn_send_fd(fd, text, n, pass_fd, MSG_DONTWAIT);
 }
 
 /* After a failed send: true if the queue (or the kernel's count of descriptors on their way) was full. */
 static bool try_later(void)
 {
     return errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM;
-}
-
-static int dial(const char *path)
-{
-    ZN_AUTO(zn_auto_fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    int ret;
-
-    if (fd < 0 || snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path) >= (int)sizeof sa.sun_path)
-        return -1;
-    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
-        return -1;
-    ret = fd;
-    fd = -1;
-    return ret;
 }
 
 /* Says who we are; a descriptor that we hold goes along, so that a supervisor that was restarted gets
@@ -99,7 +62,7 @@ static void introduce(struct zn_handoff *h, int64_t now)
     json_t *hello = h->listen_fd >= 0 ? json_pack("{s:s,s:b}", "name", h->name, "fd", 1)
                                       : json_pack("{s:s}", "name", h->name);
 
-    h->fd = dial(h->path);
+    h->fd = zn_dial_unix(h->path, SOCK_SEQPACKET | SOCK_NONBLOCK);
     if (h->fd < 0 || send_json(h->fd, hello, h->listen_fd) < 0) {
         if (h->attempts++ == 0)
             zn_warn("no log hand-over at %s: %s; trying every second", h->path, strerror(errno));
@@ -163,11 +126,11 @@ int64_t zn_handoff_tick(struct zn_handoff *h, int64_t now, const char *why)
 
 bool zn_handoff_give(struct zn_handoff *h, int fd, int64_t now)
 {
-    char text[] = "{\"conn\":true}";
+    static const char text[] = "{\"conn\":true}";
 
     if (h->fd < 0)
         return false;
-    if (send_text(h->fd, text, sizeof text - 1, fd) == 0)
+    if (zn_send_fd(h->fd, text, sizeof text - 1, fd, MSG_DONTWAIT) == 0)
         return true;
     if (!try_later())
         hang_up(h, now);
@@ -184,26 +147,6 @@ void zn_handoff_end(struct zn_handoff *h, uint64_t cookie, int64_t now)
     }
     zn_buf_add(&h->ends, &cookie, sizeof cookie);
     say_ends(h, now);
-}
-
-/* Closes all descriptors that came but the first; returns that, or -1. */
-static int received_fd(struct msghdr *m)
-{
-    int ret = -1;
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (ret < 0)
-                ret = fd;
-            else
-                close(fd);
-        }
-    }
-    return ret;
 }
 
 static void command(struct zn_handoff *h, const char *cmd, int fd)
@@ -232,19 +175,12 @@ static void command(struct zn_handoff *h, const char *cmd, int fd)
 void zn_handoff_read(struct zn_handoff *h, int64_t now)
 {
     char text[DATAGRAM_MAX];
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(4 * sizeof(int))];
-    } control;
+    int fd;
 
     while (h->fd >= 0) {
-        struct iovec iov = { .iov_base = text, .iov_len = sizeof text };
-        struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-                            .msg_controllen = sizeof control.room };
-        ssize_t n = recvmsg(h->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        ssize_t n = zn_recv_fd(h->fd, text, sizeof text, &fd, MSG_DONTWAIT);
         struct zn_err err = { 0 };
         zn_auto_json doc = NULL;
-        int fd;
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
@@ -252,7 +188,6 @@ void zn_handoff_read(struct zn_handoff *h, int64_t now)
             hang_up(h, now);
             return;
         }
-        fd = received_fd(&m);
         if (zn_json_parse(text, (size_t)n, &doc, &err) < 0 || !zn_json_str(doc, "cmd", NULL)) {
             zn_warn("broken datagram from the log hand-over: %s", err.msg);
             if (fd >= 0)

@@ -1,7 +1,10 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -360,6 +363,63 @@ Test(io, write_file_replaces_whole_and_sets_the_mode)
     free(line);
     unlink(path);
     cr_expect_eq(rmdir(dir), 0, "no temporary file is left");
+}
+
+Test(io, a_descriptor_travels_with_its_message)
+{
+    int ends[2], fd = 7, passed;
+    char text[8] = "", byte = 0;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    cr_assert_eq(zn_send_fd(ends[0], "with", 4, ends[0], 0), 0);
+    cr_assert_eq(zn_send_fd(ends[0], "without", 7, -1, 0), 0);
+    cr_assert_eq(zn_recv_fd(ends[1], text, sizeof text, &passed, 0), 4);
+    cr_expect_eq(strncmp(text, "with", 4), 0);
+    cr_assert_geq(passed, 0);
+    cr_expect(fcntl(passed, F_GETFD) & FD_CLOEXEC);
+    cr_assert_eq(zn_recv_fd(ends[1], text, 4, &fd, MSG_TRUNC), 7, "the whole length");
+    cr_expect_eq(fd, -1);
+    close(ends[0]);
+    cr_assert_eq(write(passed, "x", 1), 1, "it is the same socket");
+    cr_assert_eq(read(ends[1], &byte, 1), 1);
+    close(passed);
+    cr_expect_eq(zn_recv_fd(ends[1], text, sizeof text, &fd, 0), 0);
+    cr_expect_lt(zn_send_fd(ends[1], "x", 1, -1, 0), 0);
+    cr_expect_eq(errno, EPIPE);
+    close(ends[1]);
+}
+
+Test(io, of_several_descriptors_one_stays_open)
+{
+    int ends[2], pipes[2], passed;
+    char control[CMSG_SPACE(2 * sizeof(int))] = "", byte;
+    struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+                        .msg_controllen = sizeof control };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    cr_assert_eq(pipe(pipes), 0);
+    *c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                           .cmsg_len = CMSG_LEN(sizeof pipes) };
+    memcpy(CMSG_DATA(c), (int[]){ ends[0], pipes[1] }, sizeof pipes);
+    cr_assert_eq(sendmsg(ends[0], &m, 0), 1);
+    close(pipes[1]);
+    cr_assert_eq(zn_recv_fd(ends[1], &byte, 1, &passed, 0), 1);
+    cr_expect_geq(passed, 0);
+    cr_expect_eq(read(pipes[0], &byte, 1), 0, "the second one is closed");
+}
+
+Test(io, dialling_says_why_it_fails)
+{
+    char path[200];
+
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    cr_expect_lt(zn_dial_unix(path, SOCK_STREAM), 0);
+    cr_expect_eq(errno, ENAMETOOLONG);
+    cr_expect_lt(zn_dial_unix("/nonexistent/socket", SOCK_STREAM), 0);
+    cr_expect_eq(errno, ENOENT);
 }
 
 Test(ip, last_host_of_a_subnet)

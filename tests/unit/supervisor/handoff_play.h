@@ -14,7 +14,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,18 +59,6 @@ static void serve(bool embedded)
     _exit(0);
 }
 
-static int dial(const char *path, int type)
-{
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
-    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 static void start(bool embedded)
 {
     int64_t end = zn_now_ms() + PATIENCE_MS;
@@ -81,7 +68,7 @@ static void start(bool embedded)
     cr_assert_geq(server, 0);
     if (server == 0)
         serve(embedded);
-    while ((fd = dial(door, SOCK_SEQPACKET)) < 0 && zn_now_ms() < end)
+    while ((fd = zn_dial_unix(door, SOCK_SEQPACKET)) < 0 && zn_now_ms() < end)
         zn_pause_ms(5);
     cr_assert_geq(fd, 0, "the supervisor's end does not come up");
     close(fd);
@@ -119,47 +106,27 @@ static void tear_down(void)
 
 static void tell(int fd, const char *text, int pass)
 {
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec iov = { .iov_base = (char[256]){ 0 }, .iov_len = strlen(text) };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-    memcpy(iov.iov_base, text, strlen(text));
-    if (pass >= 0) {
-        m.msg_control = control.room;
-        m.msg_controllen = sizeof control.room;
-        control.head.cmsg_level = SOL_SOCKET;
-        control.head.cmsg_type = SCM_RIGHTS;
-        control.head.cmsg_len = CMSG_LEN(sizeof pass);
-        memcpy(CMSG_DATA(&control.head), &pass, sizeof pass);
-    }
-    cr_assert_geq(sendmsg(fd, &m, MSG_NOSIGNAL), 0, "%s", strerror(errno));
+    cr_assert_eq(zn_send_fd(fd, text, strlen(text), pass, 0), 0, "%s", strerror(errno));
 }
 
 /* The next command, or "" if none comes within ms, or "closed". *fd gets a passed descriptor. */
 static inline const char *hear(int conn, int ms, int *fd)
 {
     static char text[256];
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec iov = { .iov_base = text, .iov_len = sizeof text - 1 };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-                        .msg_controllen = sizeof control.room };
     struct pollfd pf = { .fd = conn, .events = POLLIN };
+    int passed;
     ssize_t n;
 
     if (poll(&pf, 1, ms) <= 0)
         return "";
-    n = recvmsg(conn, &m, MSG_CMSG_CLOEXEC);
+    n = zn_recv_fd(conn, text, sizeof text - 1, &passed, 0);
     if (n <= 0)
         return "closed";
     text[n] = '\0';
-    if (fd && CMSG_FIRSTHDR(&m))
-        memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof *fd);
+    if (fd && passed >= 0)
+        *fd = passed;
+    else if (passed >= 0)
+        close(passed);
     return text;
 }
 
@@ -172,7 +139,7 @@ static inline const char *hear(int conn, int ms, int *fd)
 /* Connects, introduces itself, gets the descriptor. */
 static int join(const char *name, int *listen_fd)
 {
-    int conn = dial(door, SOCK_SEQPACKET);
+    int conn = zn_dial_unix(door, SOCK_SEQPACKET);
     char hello[64];
 
     cr_assert_geq(conn, 0);

@@ -14,7 +14,7 @@ Test(handoff, preferred_accepts_other_holds, .init = set_up, .fini = tear_down)
     ready(fluentd);
     EXPECT(fluentd, "{\"cmd\":\"accept\"}");
     EXPECT(embedded, "{\"cmd\":\"hold\"}");
-    engine = dial(log_sock, SOCK_STREAM);
+    engine = zn_dial_unix(log_sock, SOCK_STREAM);
     cr_assert_geq(engine, 0);
     cr_assert_geq(accept_one(lf), 0);
     tell(fluentd, "{\"state\":\"down\",\"why\":\"in_forward does not answer\"}", -1);
@@ -69,14 +69,14 @@ Test(handoff, restarted_supervisor_takes_the_same_socket_back, .init = set_up, .
     cr_assert_eq(stat(log_sock, &before), 0);
     crash();
     close(fluentd);
-    engine = dial(log_sock, SOCK_STREAM); /* the engine connects while nobody supervises */
+    engine = zn_dial_unix(log_sock, SOCK_STREAM); /* the engine connects while nobody supervises */
     cr_assert_geq(engine, 0, "the socket must go on listening");
     start(false);
     /* Another collector that comes first has to wait for the descriptor. */
-    embedded = dial(door, SOCK_SEQPACKET);
+    embedded = zn_dial_unix(door, SOCK_SEQPACKET);
     tell(embedded, "{\"name\":\"embedded\"}", -1);
     cr_assert_str_eq(hear(embedded, 300, NULL), "");
-    fluentd = dial(door, SOCK_SEQPACKET);
+    fluentd = zn_dial_unix(door, SOCK_SEQPACKET);
     tell(fluentd, "{\"name\":\"fluentd\",\"fd\":true}", lf);
     got = hear(embedded, PATIENCE_MS, &le);
     cr_assert_str_eq(got, "{\"cmd\":\"fd\"}");
@@ -101,16 +101,16 @@ Test(handoff, stale_socket_is_not_taken, .init = set_up, .fini = tear_down)
     snprintf(other, sizeof other, "%s/other", dir);
     stale = zn_listen_unix(other, SOCK_STREAM, 0600, &err);
     cr_assert_geq(stale, 0);
-    fluentd = dial(door, SOCK_SEQPACKET);
+    fluentd = zn_dial_unix(door, SOCK_SEQPACKET);
     tell(fluentd, "{\"name\":\"fluentd\",\"fd\":true}", stale);
     got = hear(fluentd, PATIENCE_MS, &given);
     cr_assert_str_eq(got, "{\"cmd\":\"fd\"}");
-    cr_assert_geq(dial(log_sock, SOCK_STREAM), 0);
+    cr_assert_geq(zn_dial_unix(log_sock, SOCK_STREAM), 0);
     cr_assert_geq(accept_one(given), 0);
     unlink(other);
     /* something that does not listen at all */
     lf = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    fluentd = dial(door, SOCK_SEQPACKET);
+    fluentd = zn_dial_unix(door, SOCK_SEQPACKET);
     tell(fluentd, "{\"name\":\"fluentd\",\"fd\":true}", lf);
     EXPECT(fluentd, "{\"cmd\":\"fd\"}");
 }
@@ -122,7 +122,7 @@ Test(handoff, dead_socket_file_is_bound_anew_at_once, .init = set_up, .fini = te
 
     start(false);
     crash(); /* nobody held a copy */
-    cr_assert_lt(dial(log_sock, SOCK_STREAM), 0);
+    cr_assert_lt(zn_dial_unix(log_sock, SOCK_STREAM), 0);
     start(false);
     since = zn_now_ms();
     join("fluentd", &lf);
@@ -139,7 +139,7 @@ Test(handoff, holder_that_never_comes_is_replaced, .init = set_up, .fini = tear_
     close(fluentd);
     start(false);
     embedded = join("embedded", &le); /* within the patience of join: 10 s */
-    cr_assert_geq(dial(log_sock, SOCK_STREAM), 0);
+    cr_assert_geq(zn_dial_unix(log_sock, SOCK_STREAM), 0);
     cr_assert_geq(accept_one(le), 0);
     close(lf);
     close(embedded);
@@ -156,14 +156,14 @@ Test(handoff, bad_datagrams_close_the_connection, .init = set_up, .fini = tear_d
 
     start(false);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        conn = dial(door, SOCK_SEQPACKET);
+        conn = zn_dial_unix(door, SOCK_SEQPACKET);
         tell(conn, bad[i], -1);
         const char *got = hear(conn, PATIENCE_MS, NULL);
         cr_assert_str_eq(got, "closed", "%s", bad[i]);
         close(conn);
     }
     memset(large, ' ', sizeof large);
-    conn = dial(door, SOCK_SEQPACKET);
+    conn = zn_dial_unix(door, SOCK_SEQPACKET);
     cr_assert_eq(send(conn, large, sizeof large, MSG_NOSIGNAL), (ssize_t)sizeof large);
     EXPECT(conn, "closed");
     conn = join("fluentd", &lf); /* it lives, and knows that future words may come */
@@ -180,7 +180,7 @@ Test(handoff, connections_wait_while_there_is_no_collector, .init = set_up, .fin
 
     start(false);
     for (int i = 0; i < 200; i++) {
-        waiting[i] = dial(log_sock, SOCK_STREAM);
+        waiting[i] = zn_dial_unix(log_sock, SOCK_STREAM);
         cr_assert_geq(waiting[i], 0, "connection %d", i);
     }
     fluentd = join("fluentd", &lf);
@@ -197,14 +197,14 @@ Test(handoff, too_many_collectors_are_refused, .init = set_up, .fini = tear_down
     start(false);
     for (int i = 0; i < 8; i++)
         conn[i] = join("embedded", &lf);
-    conn[8] = dial(door, SOCK_SEQPACKET);
+    conn[8] = zn_dial_unix(door, SOCK_SEQPACKET);
     EXPECT(conn[8], "closed");
     close(conn[0]);
     int64_t end = zn_now_ms() + PATIENCE_MS;
     const char *got = "closed";
     while (strcmp(got, "closed") == 0 && zn_now_ms() < end) { /* until the slot is seen free */
         close(conn[8]);
-        conn[8] = dial(door, SOCK_SEQPACKET);
+        conn[8] = zn_dial_unix(door, SOCK_SEQPACKET);
         if (send(conn[8], "{\"name\":\"fluentd\"}", 18, MSG_NOSIGNAL) == 18)
             got = hear(conn[8], PATIENCE_MS, NULL);
     }

@@ -151,7 +151,7 @@ Test(handoff_conns, connection_outlives_its_collector_with_what_is_unread, .init
     start(false);
     fluentd = join_ready("fluentd", &lf);
     embedded = join_standby("embedded");
-    engine = dial(log_sock, SOCK_STREAM);
+    engine = zn_dial_unix(log_sock, SOCK_STREAM);
     conn = accept_one(lf);
     name = cookie(conn);
     bring(fluentd, conn);
@@ -330,7 +330,7 @@ Test(handoff_conns, restarted_supervisor_gets_the_connections_again, .init = set
     close(fluentd);
     cr_assert_eq(write(engine, "line", 4), 4);
     start(false);
-    fluentd = dial(door, SOCK_SEQPACKET);
+    fluentd = zn_dial_unix(door, SOCK_SEQPACKET);
     tell(fluentd, "{\"name\":\"fluentd\",\"fd\":true}", lf);
     bring(fluentd, conn);
     close(conn);
@@ -557,7 +557,7 @@ Test(handoff_conns, stopped_platform_leaves_socket_and_connections_to_the_next, 
 
     start(false);
     fluentd = join_ready("fluentd", &lf);
-    old = dial(log_sock, SOCK_STREAM);
+    old = zn_dial_unix(log_sock, SOCK_STREAM);
     conn = accept_one(lf);
     bring(fluentd, conn);
     expect_conn(fluentd, cookie(conn));
@@ -565,7 +565,7 @@ Test(handoff_conns, stopped_platform_leaves_socket_and_connections_to_the_next, 
     close(lf);
     close(fluentd);
     stop_platform();
-    fresh = dial(log_sock, SOCK_STREAM); /* a container starts meanwhile */
+    fresh = zn_dial_unix(log_sock, SOCK_STREAM); /* a container starts meanwhile */
     cr_assert_geq(fresh, 0);
     cr_assert_eq(write(old, "line 1", 6), 6);
     cr_assert_eq(write(fresh, "line 2", 6), 6);
@@ -617,7 +617,7 @@ Test(handoff_conns, stop_closes_the_kept_connections, .init = set_up, .fini = te
     zn_log_setup("test", ZN_LOG_ERROR);
     cr_assert_eq(zn_loop_open(&l, &err), 0);
     cr_assert_eq(zn_handoff_start(l, dir, false, &h, &err), 0, "%s", err.msg);
-    fluentd = dial(door, SOCK_SEQPACKET);
+    fluentd = zn_dial_unix(door, SOCK_SEQPACKET);
     tell(fluentd, "{\"name\":\"fluentd\"}", -1);
     bring(fluentd, conn);
     close(conn);
