@@ -419,6 +419,19 @@ def test_hold_closes_nothing_that_the_supervisor_has_not_got(box):
     box.await_lines(2 * MANY)
 
 
+def test_a_connection_that_does_not_arrive_is_asked_for_again(box):
+    """Without a free descriptor the message comes alone; the supervisor takes the connection for delivered."""
+    d = box.writing()
+    box.hand.sleep()
+    next(iter(box.hand.peers)).send(b'{"cmd":"conn"}')
+    wait_until(lambda: "did not arrive" in box.collector.text(), 5, "the loss noticed")
+    box.hand.wake()
+    wait_until(lambda: box.collector.text().count("connected to the log") == 2, 5, "connected again")
+    d.line("line 2")
+    box.await_lines(2)
+    assert d.reconnects == 0
+
+
 def test_a_supervisor_that_sleeps_stops_no_line(box):
     first = box.writing()
     box.hand.sleep()

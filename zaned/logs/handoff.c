@@ -149,7 +149,9 @@ void zn_handoff_end(struct zn_handoff *h, uint64_t cookie, int64_t now)
     say_ends(h, now);
 }
 
-static void command(struct zn_handoff *h, const char *cmd, int fd)
+/* False: a connection was announced whose descriptor did not arrive (too many open files). The supervisor
+ * counts it as delivered, and sends all of them again to who connects again. */
+static bool command(struct zn_handoff *h, const char *cmd, int fd)
 {
     bool accept = strcmp(cmd, "accept") == 0;
 
@@ -158,11 +160,12 @@ static void command(struct zn_handoff *h, const char *cmd, int fd)
             close(h->listen_fd);
         h->listen_fd = fd;
         h->said_at = 0; /* the state may have changed: say it at once */
-        return;
+        return true;
     }
-    if (strcmp(cmd, "conn") == 0 && fd >= 0) {
-        h->sink.conn(h->sink.arg, fd);
-        return;
+    if (strcmp(cmd, "conn") == 0) {
+        if (fd >= 0)
+            h->sink.conn(h->sink.arg, fd);
+        return fd >= 0;
     }
     if (fd >= 0)
         close(fd);
@@ -170,6 +173,7 @@ static void command(struct zn_handoff *h, const char *cmd, int fd)
         h->sink.command(h->sink.arg, accept);
     else
         zn_warn("unknown command from the log hand-over: %.40s", cmd);
+    return true;
 }
 
 void zn_handoff_read(struct zn_handoff *h, int64_t now)
@@ -194,6 +198,9 @@ void zn_handoff_read(struct zn_handoff *h, int64_t now)
                 close(fd);
             continue;
         }
-        command(h, zn_json_str(doc, "cmd", ""), fd);
+        if (!command(h, zn_json_str(doc, "cmd", ""), fd)) {
+            zn_warn("a log connection did not arrive: too many open files; connecting again");
+            hang_up(h, now);
+        }
     }
 }
