@@ -68,9 +68,13 @@ def timed_deploy(box, i):
     return took
 
 
+def at_rest(box):
+    """True once the old version is gone: a deployment holds its turn until then."""
+    return [d["status"] for d in box.deployments("bench") if d["status"] != "REMOVED"] == ["HEALTHY"]
+
+
 def lone_deploy(box, i):
-    """One that finds the service at rest: a deployment holds its turn until the old version is gone."""
-    wait_until(lambda: len(box.user_services()) == 1, 60, "the old version gone")
+    wait_until(lambda: at_rest(box), 60, "the old version gone")
     time.sleep(1)
     return timed_deploy(box, i)
 
@@ -83,6 +87,7 @@ def deploy_overhead(box):
     note("deploy.bare_create", round(bare, 2), "s", f"median of {ROUNDS}")
     note("deploy.put_to_healthy", round(ours, 2), "s", f"median of {ROUNDS}")
     note("deploy.overhead", round(ours - bare, 2), "s", "at most 1.5")
+    note("deploy.behind_another", round(timed_deploy(box, "next"), 2), "s", "asked for as the one before is HEALTHY")
 
 
 def redeploys_under_load(box):
