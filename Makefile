@@ -44,13 +44,13 @@ supervisor: $(B)/zane-supervisor $(if $(wildcard supervisor/zane.c),$(B)/zane)
 deps: ## install the Debian packages that building and testing need
 	@ci/apt-deps ci/packages.txt
 
+python: # what the scripts behind run and check are written in; they install the rest
+	@command -v python3 >/dev/null || ci/apt-deps ci/packages.txt
+
 images: all ## build the component images (cached by recipe hash)
 	image/build --all --out $(B)/images
 
-
-
-
-run: ## build everything, boot the platform, print its address and setup token
+run: python ## build everything, boot the platform, print its address and setup token
 	@ci/run start
 
 stop: ## stop the platform in reverse order; the data stays
@@ -60,7 +60,7 @@ clean: ## stop, remove all that was started and the build output; with VOLUMES=y
 	@ci/run clean $(if $(filter yes,$(VOLUMES)),volumes)
 	rm -rf $(B)
 
-check: ## set up and run every test; ends with "N passed, N failed"
+check: python ## set up and run every test; ends with "N passed, N failed"
 	@ci/check
 
 demo: ## deploy the example app through the API, show its answer and its log line
@@ -134,6 +134,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: demo bench probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan
+.PHONY: python demo bench probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:

@@ -98,15 +98,11 @@ class Platform:
         return done
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
         if self.ns:
             self.ns.close()
-        self.engine.stop()
+        self.engine.stop()  # takes the supervisor with it
+        if self.process:
+            self.process.wait(30)
 
     # --- HTTP -------------------------------------------------------------------------------
     def request(self, method, path, body=None, host=APP_HOST, headers=None, timeout=30, port=HTTP_PORT):

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,16 +75,29 @@ Test(config, a_subset_with_the_embedded_collector)
     cr_assert_eq(c.components, 1u << ZN_C_CADDY | 1u << ZN_C_FLUENTD);
 }
 
+static char base[] = "/tmp/zn-secrets-XXXXXX";
+
 static char *new_dir(void)
 {
-    static char base[] = "/tmp/zn-secrets-XXXXXX", path[64];
+    static char path[64];
 
     cr_assert_not_null(mkdtemp(base));
     snprintf(path, sizeof path, "%s/secrets", base);
     return path;
 }
 
-Test(secrets, are_made_once_and_are_for_the_owner_alone)
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+static void remove_dir(void)
+{
+    nftw(base, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+Test(secrets, are_made_once_and_are_for_the_owner_alone, .fini = remove_dir)
 {
     static struct zn_secrets first, second;
     struct zn_err err = { 0 };
@@ -108,7 +122,7 @@ Test(secrets, are_made_once_and_are_for_the_owner_alone)
     cr_assert_str_empty(first.all[0].value);
 }
 
-Test(secrets, readable_empty_or_linked_files_are_refused)
+Test(secrets, readable_empty_or_linked_files_are_refused, .fini = remove_dir)
 {
     static struct zn_secrets s;
     struct zn_err err = { 0 };

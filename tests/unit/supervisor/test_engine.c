@@ -209,6 +209,9 @@ static void end(struct seen *s)
     zn_engine_close(s->e);
     zn_loop_close(s->loop);
     free(s);
+    unlink(path);
+    *strrchr(path, '/') = '\0';
+    cr_assert_eq(rmdir(path), 0);
 }
 
 static void send_to(struct seen *s, const char *target, int64_t deadline)
