@@ -24,8 +24,12 @@ def serves(platform, domain, path="/"):
     return answer if answer.status == 200 else None
 
 
-def fails(platform, service, because, **body):
+def fails(platform, service, because, timeout=30, **body):
     """Deploys what cannot work; the old version serves throughout, and the reason is told."""
+    check = {"type": "PATH", "value": "/", "timeout_seconds": timeout, "interval_seconds": 30,
+             "associated_port": 8080}
+    platform.api("PUT", f"/projects/default/production/request-service-changes/{service}/",
+                 {"field": "healthcheck", "type": "UPDATE", "new_value": check})
     with Load(platform, NGINX) as load:
         done = platform.deploy(service, deadline=120, **body)
     assert done["status"] == "FAILED", done
@@ -79,7 +83,7 @@ def test_radicale_keeps_its_data_over_a_redeploy(platform):
 
 def test_failing_health_check_leaves_the_old_version(web):
     fails(web, "web", "answered 404", image=web.tags["nginx"], port=8080, domain=NGINX,
-          health_check_path="/no-such-page")
+          health_check_path="/no-such-page", timeout=8)
 
 
 def test_absent_image_leaves_the_old_version(web):
@@ -92,7 +96,7 @@ def test_crash_loop_leaves_the_old_version(web):
 
 
 def test_wrong_port_leaves_the_old_version(web):
-    fails(web, "web", "port 9999", image=web.tags["nginx"], port=9999, domain=NGINX, health_check_path="/")
+    fails(web, "web", "port 9999", image=web.tags["nginx"], port=9999, domain=NGINX, health_check_path="/", timeout=8)
 
 
 def test_cancel_leaves_the_old_version(web):

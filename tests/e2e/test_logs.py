@@ -52,8 +52,15 @@ class Writer:
         wait_until(lambda: self.found(query="longest write"), deadline, "the last line in search")
         wait_until(lambda: self.found(query=f"line {self.lines} of"), deadline, "the last numbered line")
         # The lines before the last one may still be on their way in another batch.
-        wait_until(lambda: len(self.numbers()) >= self.lines, deadline, f"{self.lines} lines")
-        numbers = self.numbers()
+        numbers = []
+
+        def complete():
+            numbers[:] = self.numbers()
+            return len(numbers) >= self.lines
+        try:
+            wait_until(complete, deadline, f"{self.lines} lines")
+        except AssertionError:
+            pass  # the next lines say what is lost
         lost = sorted(set(range(1, self.lines + 1)) - set(numbers))
         assert not lost, f"{len(lost)} lost, the first is {lost[0]}"
         assert len(numbers) == self.lines, f"{len(numbers) - self.lines} lines twice"

@@ -1,5 +1,6 @@
 """Run by test_worker.py under the official SDK: a foreign client of the workflows that we carry out."""
 import asyncio
+import os
 import sys
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedError
@@ -44,3 +45,4 @@ async def main(target):
 
 
 asyncio.run(main(sys.argv[1]))
+os._exit(0)  # the SDK's own threads can abort the interpreter while it ends

@@ -69,6 +69,16 @@ def _processes(text_of, part):
     return found
 
 
+def _kill(pids):
+    """Sends SIGKILL to each; returns how many there were."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return len(pids)
+
+
 class PrivateEngine:
     def __init__(self, root=None):
         self.root = pathlib.Path(root or tempfile.mkdtemp(prefix="zn-engine-"))
@@ -126,14 +136,9 @@ class PrivateEngine:
         """As a power cut: nothing in it is worth an orderly end, which takes a minute."""
         if self.process and self.process.poll() is None:
             # Whoever could start something comes first, then what is left in the containers.
-            for kill in (self._in_namespace, self._in_containers):
-                for pid in kill():
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
+            _kill(self._in_namespace())
             self.process.wait(30)
-        wait_until(lambda: not self._in_containers(), 30, f"end of the containers in {self.root}")
+        wait_until(lambda: not _kill(self._in_containers()), 30, f"end of the containers in {self.root}")
         for mount in sorted(self._mounts(), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False)
         for container in self._containers():
@@ -150,6 +155,9 @@ class PrivateEngine:
         return _processes(lambda p: os.readlink(p / "ns/mnt"), os.readlink(f"/proc/{self.process.pid}/ns/mnt"))
 
     def _in_containers(self):
+        for state in glob.glob("/sys/fs/cgroup/freezer/docker/*/freezer.state"):
+            if pathlib.Path(state).parent.name in self._containers():
+                pathlib.Path(state).write_text("THAWED")  # a paused one takes no signal
         return [pid for c in self._containers() for pid in _processes(lambda p: (p / "cgroup").read_text(), c)]
 
     def _mounts(self):
