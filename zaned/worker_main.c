@@ -16,6 +16,7 @@
 #include "zaned/config.h"
 #include "zaned/http/http.h"
 #include "zaned/logs/collector.h"
+#include "zaned/workflows/monitor.h"
 #include "zaned/workflows/outbox.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
@@ -30,6 +31,7 @@ struct worker_role {
     struct zn_work work;
     struct zn_engine engine;
     struct zn_outbox *outbox;
+    struct zn_monitor *monitor;
     struct zt_worker *worker;
     struct zn_server *server;
     struct zn_collector *collector; /* standby; NULL where the configuration wants none */
@@ -239,6 +241,7 @@ static void stop(struct worker_role *r, pthread_t late)
     if (write(r->wake, &one, sizeof one) < 0)
         zn_warn("eventfd: %s", strerror(errno));
     pthread_join(late, NULL);
+    zn_monitor_stop(r->monitor);
     zn_outbox_stop(r->outbox);
     zt_worker_stop(r->worker, DRAIN_MS);
     if (r->reconciling)
@@ -285,8 +288,9 @@ int zn_worker_main(const struct zn_config *cfg)
         return 1;
     }
     r.reconciling = pthread_create(&r.reconciler, NULL, reconcile_main, &r) == 0;
-    if (!r.reconciling || pthread_create(&late, NULL, late_main, &r)) {
-        zn_error("worker: starting threads failed");
+    if (!r.reconciling || zn_monitor_start(&r.work, &r.monitor, &err) < 0 ||
+        pthread_create(&late, NULL, late_main, &r)) {
+        zn_error("worker: starting threads failed: %s", err.msg);
         return 1;
     }
     wait_for_signal(&set);

@@ -112,6 +112,28 @@ def test_cancel_leaves_the_old_version(web):
                       health_check_path="/")["status"] == "HEALTHY"
 
 
+def test_what_runs_is_watched(web):
+    """A crashed program shows on its deployment, and so does its return."""
+    now = web.deployments("web")[0]
+    assert now["status"] == "HEALTHY", now
+    swarm = next(iter(web.user_services(done_service(web))))
+    found = web.engine.call("GET", f"/services/{swarm}")
+    spec = {**found["Spec"], "Mode": {"Replicated": {"Replicas": 0}}}
+    web.engine.call("POST", f"/services/{found['ID']}/update?version={found['Version']['Index']}", spec)
+    ill = wait_until(lambda: status_is(web, now, "UNHEALTHY"), 75, "seen as gone")
+    assert "the container is gone" in ill["status_reason"], ill
+    found = web.engine.call("GET", f"/services/{swarm}")
+    web.engine.call("POST", f"/services/{found['ID']}/update?version={found['Version']['Index']}",
+                    {**spec, "Mode": {"Replicated": {"Replicas": 1}}})
+    well = wait_until(lambda: status_is(web, now, "HEALTHY"), 30, "seen as back")
+    assert well["status_reason"] is None, well
+
+
+def status_is(platform, deployment, status):
+    d = platform.deployment("web", deployment["hash"])
+    return d if d["status"] == status else None
+
+
 def test_unknown_domain_gets_a_plain_404(platform):
     answer = platform.open_site("nobody.example.org")
     assert answer.status == 404 and b"No app answers" in answer.body

@@ -65,6 +65,12 @@
       " and o.is_current_production)")                                                         \
     X(DEPLOYMENT_OLD_STATUS, 3,                                                                \
       "update deployment set status = $2, status_reason = $3 where hash = $1")                 \
+    /* What the monitor saw; never over the head of a deployment that works on the service. */   \
+    X(DEPLOYMENT_WATCHED, 3,                                                                   \
+      "update deployment d set status = $2, status_reason = $3 where d.hash = $1"              \
+      " and d.is_current_production and d.status in ('HEALTHY', 'UNHEALTHY', 'STARTING',"      \
+      " 'RESTARTING') and (d.status, d.status_reason) is distinct from ($2, $3)"               \
+      " and not exists (select 1 from deploy_slot l where l.service_id = d.service_id)")       \
     X(SERVICE_ROUTE, 2,                                                                        \
       "update service set routed_hash = $2 where id = (select service_id from deployment"      \
       " where hash = $1)")                                                                     \

@@ -4,11 +4,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "zaned/workflows/work.h"
+#include "zaned/workflows/check.h"
 #include "zaned/workflows/workflows.h"
 
 enum { CRASHES_MAX = 3 };
-static const int64_t DEFAULT_TIMEOUT_MS = 30000;
 static const int64_t STABLE_MS = 2000; /* a service that nothing can be asked of must run this long */
 static const int64_t PROBE_DEADLINE_MS = 5000;
 static const int64_t VERIFY_MS = 15000;
@@ -17,92 +16,10 @@ static const int64_t POLL_MAX_MS = 400;
 /* State of one health check, over its polls. */
 struct health {
     struct zn_dep dep;
-    int64_t began_ms, timeout_ms;
-    int64_t running_since_ms;  /* 0 = not running */
-    int64_t port;              /* 0 = nothing to ask */
-    const char *path;
-    const char *command;       /* health command; NULL = none */
-    bool any_answer;           /* without a health check any answer will do */
-    bool attached;
-    char last[400];            /* what the last poll saw */
+    struct zn_check check;
+    int64_t began_ms;
+    int64_t running_since_ms; /* 0 = not running */
 };
-
-static void read_check(struct health *h)
-{
-    const json_t *check = json_object_get(h->dep.snapshot, "healthcheck");
-    size_t i;
-    json_t *url;
-
-    h->timeout_ms = zn_json_int(check, "timeout_seconds", DEFAULT_TIMEOUT_MS / 1000) * 1000;
-    h->path = "/";
-    json_array_foreach (json_object_get(h->dep.snapshot, "urls"), i, url)
-        if (!h->port && !json_is_object(json_object_get(url, "redirect_to")))
-            h->port = zn_json_int(url, "associated_port", 0);
-    h->any_answer = true;
-    if (!json_is_object(check))
-        return;
-    if (strcmp(zn_json_str(check, "type", "PATH"), "COMMAND") == 0) {
-        h->command = zn_json_str(check, "value", "");
-        h->port = 0;
-        return;
-    }
-    h->port = zn_json_int(check, "associated_port", h->port);
-    h->path = zn_json_str(check, "value", "/");
-    h->any_answer = false;
-}
-
-/* 1 healthy, 0 not yet, -1 error. */
-static int ask_http(struct zn_work *w, struct zt_actx *c, struct health *h, struct zn_err *err)
-{
-    char dial[ZN_NAME_LEN + 16];
-    struct zn_probe_result got;
-
-    snprintf(dial, sizeof dial, "%s:%lld", h->dep.name, (long long)h->port);
-    if (zn_caddy_probe(&w->caddy, dial, h->path, PROBE_DEADLINE_MS, zt_actx_cancel_fd(c), &got,
-                       err) < 0)
-        return -1;
-    if (got.status && (h->any_answer || (got.status >= 200 && got.status < 300)))
-        return 1;
-    if (got.status) {
-        snprintf(h->last, sizeof h->last, "GET %s on port %lld answered %d, not 2xx", h->path,
-                 (long long)h->port, got.status);
-    } else {
-        snprintf(h->last, sizeof h->last, "nothing answers on port %lld: %s", (long long)h->port,
-                 got.error);
-        h->attached = false; /* a restarted proxy must be attached anew */
-    }
-    return 0;
-}
-
-static int ask_command(struct zn_work *w, struct zt_actx *c, struct health *h,
-                       const struct zn_task *task, struct zn_err *err)
-{
-    int code;
-    char out[200];
-
-    if (zn_engine_exec(w->engine, task->container, h->command, PROBE_DEADLINE_MS,
-                       zt_actx_cancel_fd(c), &code, out, sizeof out, err) < 0)
-        return err->code == ZN_NOT_FOUND ? 0 : -1;
-    if (code == 0)
-        return 1;
-    snprintf(h->last, sizeof h->last, "health command ended with status %d: %s", code, out);
-    return 0;
-}
-
-static int attach(struct zn_work *w, struct health *h, struct zn_err *err)
-{
-    if (h->attached || !h->port)
-        return 1;
-    if (zn_edge_attach(w, h->dep.network, err) == 0) {
-        h->attached = true;
-        return 1;
-    }
-    if (err->code != ZN_NOT_FOUND)
-        return -1;
-    snprintf(h->last, sizeof h->last, "%s", err->msg);
-    memset(err, 0, sizeof *err);
-    return 0;
-}
 
 /* One look: 1 healthy, 0 not yet, -1 error (ZN_INVALID: it will not become healthy). */
 static int look(struct zn_work *w, struct zt_actx *c, struct health *h, struct zn_err *err)
@@ -113,29 +30,25 @@ static int look(struct zn_work *w, struct zt_actx *c, struct health *h, struct z
     if (zn_engine_service_tasks(w->engine, h->dep.name, &view, err) < 0)
         return -1;
     if (view.failed)
-        snprintf(h->last, sizeof h->last, "the container ended: %s", view.last_failed.err);
+        snprintf(h->check.last, sizeof h->check.last, "the container ended: %s", view.last_failed.err);
     if (view.failed >= CRASHES_MAX)
         return zn_fail(err, ZN_INVALID, "it crashed %u times; the last time: %s", view.failed,
                        view.last_failed.err);
     if (!view.any || view.newest.phase != ZN_TASK_RUNNING) {
         h->running_since_ms = 0;
         if (!view.failed)
-            snprintf(h->last, sizeof h->last, "the container is %s%s%s",
+            snprintf(h->check.last, sizeof h->check.last, "the container is %s%s%s",
                      view.any ? view.newest.state : "not scheduled yet",
                      view.any && view.newest.err[0] ? ": " : "", view.any ? view.newest.err : "");
-        return zn_dep_status(w, h->dep.hash, view.total > 1 ? "RESTARTING" : "STARTING", h->last,
+        return zn_dep_status(w, h->dep.hash, view.total > 1 ? "RESTARTING" : "STARTING", h->check.last,
                              err);
     }
     if (!h->running_since_ms)
         h->running_since_ms = zn_now_ms();
-    r = attach(w, h, err);
-    if (r <= 0)
-        return r;
-    if (h->port)
-        return ask_http(w, c, h, err);
-    if (h->command)
-        return ask_command(w, c, h, &view.newest, err);
-    return zn_now_ms() - h->running_since_ms >= STABLE_MS;
+    r = zn_check_ask(w, &h->dep, &view.newest, zt_actx_cancel_fd(c), &h->check, err);
+    if (r > 0 && !h->check.port && !h->check.command)
+        return zn_now_ms() - h->running_since_ms >= STABLE_MS;
+    return r;
 }
 
 /* When the first attempt began, so that a new attempt does not start the time-out again. */
@@ -150,7 +63,7 @@ static int64_t began(struct zt_actx *c)
 
 static int health(struct zn_work *w, struct zt_actx *c, struct health *h, struct zn_err *err)
 {
-    read_check(h);
+    zn_check_read(h->dep.snapshot, &h->check);
     if (zn_dep_step(w, h->dep.hash, "health", err) < 0)
         return -1;
     h->began_ms = began(c);
@@ -159,10 +72,10 @@ static int health(struct zn_work *w, struct zt_actx *c, struct health *h, struct
 
         if (r != 0)
             return r > 0 ? 0 : -1;
-        if (zn_wall_ns() / 1000000 - h->began_ms >= h->timeout_ms)
+        if (zn_wall_ns() / 1000000 - h->began_ms >= h->check.timeout_ms)
             return zn_fail(err, ZN_INVALID, "not healthy within %lld s; %s",
-                           (long long)(h->timeout_ms / 1000),
-                           h->last[0] ? h->last : "it does not stay up");
+                           (long long)(h->check.timeout_ms / 1000),
+                           h->check.last[0] ? h->check.last : "it does not stay up");
         if (!zt_actx_wait(c, zn_backoff_ms(i, 40, POLL_MAX_MS, i * 40503u)))
             return zn_fail(err, ZN_UNAVAILABLE, "interrupted");
     }

@@ -1,0 +1,221 @@
+#include "zaned/workflows/monitor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "zaned/workflows/check.h"
+
+static const int64_t TICK_MS = 2000;
+static const int64_t INTERVAL_MIN_MS = 5000, INTERVAL_MAX_MS = 60000;
+static const int64_t SOON_MS = 5000; /* one that is not well is looked at this often */
+enum { HASH_LEN = 40 };
+
+/* When a deployment is looked at next. */
+struct due {
+    char hash[HASH_LEN];
+    int64_t at_ms;
+    bool doubted; /* the last look found no good answer */
+    bool seen;    /* in the current round */
+};
+
+struct zn_monitor {
+    struct zn_work *work;
+    pthread_t thread;
+    int wake; /* eventfd: readable for good once the monitor stops */
+    atomic_bool stop;
+    struct due *due;
+    size_t ndue, cap;
+};
+
+static struct due *due_of(struct zn_monitor *m, const char *hash)
+{
+    for (size_t i = 0; i < m->ndue; i++)
+        if (strcmp(m->due[i].hash, hash) == 0)
+            return &m->due[i];
+    if (m->ndue == m->cap) {
+        size_t cap = m->cap ? m->cap * 2 : 32;
+        struct due *more = realloc(m->due, cap * sizeof *more);
+
+        if (!more)
+            return NULL;
+        m->due = more;
+        m->cap = cap;
+    }
+    struct due *d = &m->due[m->ndue++];
+    *d = (struct due){ .at_ms = 0 };
+    snprintf(d->hash, sizeof d->hash, "%s", hash);
+    return d;
+}
+
+static void forget_unseen(struct zn_monitor *m)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->ndue; i++)
+        if (m->due[i].seen)
+            m->due[kept++] = m->due[i];
+    m->ndue = kept;
+}
+
+/* Status of one whose newest task does not run, from the swarm's list. */
+static const char *not_running(const struct zn_task_view *v, struct zn_check *c)
+{
+    if (v->failed)
+        snprintf(c->last, sizeof c->last, "the container ended: %s", v->last_failed.err);
+    else
+        snprintf(c->last, sizeof c->last, "the container is %s%s%s",
+                 v->any ? v->newest.state : "gone", v->any && v->newest.err[0] ? ": " : "",
+                 v->any ? v->newest.err : "");
+    if (!v->any || v->newest.phase == ZN_TASK_FAILED)
+        return "UNHEALTHY";
+    return v->total > 1 ? "RESTARTING" : "STARTING";
+}
+
+/* Looks at one deployment. *status: NULL if nothing can be said yet. */
+static int look(struct zn_monitor *m, const struct zn_dep *d, struct due *due, struct zn_check *c,
+                const char **status, struct zn_err *err)
+{
+    struct zn_task_view view;
+    int r;
+
+    *status = NULL;
+    if (zn_engine_service_tasks(m->work->engine, d->name, &view, err) < 0)
+        return -1;
+    if (!view.any || view.newest.phase != ZN_TASK_RUNNING) {
+        *status = not_running(&view, c);
+        return 0;
+    }
+    r = zn_check_ask(m->work, d, &view.newest, m->wake, c, err);
+    if (r < 0)
+        return -1;
+    /* One bad answer may be a hiccup; the next look comes soon and decides. */
+    bool sure = r > 0 || due->doubted || strcmp(d->status, "HEALTHY") != 0;
+    due->doubted = r == 0;
+    if (sure)
+        *status = r > 0 ? "HEALTHY" : "UNHEALTHY";
+    return 0;
+}
+
+static int64_t between(int64_t ms, int64_t min, int64_t max)
+{
+    return ms < min ? min : ms > max ? max : ms;
+}
+
+static int watch(struct zn_monitor *m, PGresult *rows, int row, struct zn_err *err)
+{
+    struct zn_dep d = { 0 };
+    struct zn_check c;
+    const char *status;
+    struct due *due = due_of(m, zn_col(rows, row, "hash"));
+    int r;
+
+    if (!due)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    due->seen = true;
+    if (zn_now_ms() < due->at_ms)
+        return 0;
+    due->at_ms = zn_now_ms() + SOON_MS;
+    if (zn_dep_read(m->work, rows, row, &d, err) < 0)
+        return -1;
+    zn_check_read(d.snapshot, &c);
+    r = look(m, &d, due, &c, &status, err);
+    if (r == 0 && status && !atomic_load(&m->stop)) {
+        bool well = strcmp(status, "HEALTHY") == 0;
+        const char *reason = well ? NULL : c.last;
+
+        if (well)
+            due->at_ms = zn_now_ms() + between(c.interval_ms, INTERVAL_MIN_MS, INTERVAL_MAX_MS);
+        if (strcmp(d.status, status) != 0)
+            zn_info("deployment %s is %s%s%s", d.hash, status, well ? "" : ": ", well ? "" : reason);
+        r = zn_sql_once(m->work->store, ZN_SQL_DEPLOYMENT_WATCHED, ZN_P(d.hash, status, reason), NULL,
+                        err);
+    }
+    zn_dep_done(&d);
+    return r;
+}
+
+static int round_of(struct zn_monitor *m, struct zn_err *err)
+{
+    zn_auto_pgresult rows = NULL;
+    int bad = 0;
+
+    if (zn_sql_once(m->work->store, ZN_SQL_WORK_WANTED, ZN_P0, &rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < m->ndue; i++)
+        m->due[i].seen = false;
+    for (int i = 0; i < PQntuples(rows) && !atomic_load(&m->stop); i++) {
+        struct zn_err one = { 0 };
+
+        if (watch(m, rows, i, &one) < 0 && !bad++)
+            *err = one;
+    }
+    forget_unseen(m);
+    return bad ? -1 : 0;
+}
+
+static void *monitor_main(void *arg)
+{
+    struct zn_monitor *m = arg;
+    unsigned failures = 0;
+    int64_t wait = TICK_MS;
+
+    while (!atomic_load(&m->stop)) {
+        struct pollfd p = { .fd = m->wake, .events = POLLIN };
+        struct zn_err err = { 0 };
+
+        if (poll(&p, 1, (int)wait) > 0)
+            continue;
+        if (round_of(m, &err) == 0) {
+            failures = 0;
+            wait = TICK_MS;
+            continue;
+        }
+        if (failures++ % 10 == 0)
+            zn_warn("monitor: %s %s", err.msg, err.detail);
+        wait = zn_backoff_ms(failures, TICK_MS, 20000, failures * 2654435761u);
+    }
+    return NULL;
+}
+
+int zn_monitor_start(struct zn_work *w, struct zn_monitor **ret, struct zn_err *err)
+{
+    struct zn_monitor *m = calloc(1, sizeof *m);
+    int r;
+
+    if (!m)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    m->work = w;
+    m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = m->wake < 0 ? errno : pthread_create(&m->thread, NULL, monitor_main, m);
+    if (r) {
+        if (m->wake >= 0)
+            close(m->wake);
+        free(m);
+        return zn_fail_errno(err, r, "starting the monitor");
+    }
+    *ret = m;
+    return 0;
+}
+
+void zn_monitor_stop(struct zn_monitor *m)
+{
+    uint64_t one = 1;
+
+    if (!m)
+        return;
+    atomic_store(&m->stop, true);
+    if (write(m->wake, &one, sizeof one) < 0)
+        zn_warn("monitor: eventfd: %s", strerror(errno));
+    pthread_join(m->thread, NULL);
+    close(m->wake);
+    free(m->due);
+    free(m);
+}
