@@ -129,6 +129,41 @@ def test_what_runs_is_watched(web):
     assert well["status_reason"] is None, well
 
 
+def toggle(platform, state, **kw):
+    return platform.api("PUT", "/projects/default/production/toggle-service/web/", {"desired_state": state}, **kw)
+
+
+def test_sleep_and_wake(web):
+    now = wait_until(lambda: status_is(web, web.deployments("web")[0], "HEALTHY"), 30, "at rest")
+    toggle(web, "stop", ok=(202,))
+    asleep = web.deployment("web", now["hash"])
+    assert asleep["status"] == "SLEEPING" and "by a user" in asleep["status_reason"], asleep
+    wait_until(lambda: web.open_site(NGINX).status == 502, 30, "asleep")
+    assert b"asleep" in web.open_site(NGINX).body
+    time.sleep(6)  # three rounds of the monitor
+    assert status_is(web, now, "SLEEPING")
+    toggle(web, "start", ok=(202,))
+    wait_until(lambda: serves(web, NGINX), 30, "awake")
+    wait_until(lambda: status_is(web, now, "HEALTHY"), 30, "seen as healthy")
+
+
+def test_the_last_wish_counts(web):
+    now = web.deployments("web")[0]
+    for state in ("stop", "start", "stop", "start", "stop"):
+        toggle(web, state, ok=(202,))
+    wait_until(lambda: web.open_site(NGINX).status == 502, 30, "asleep")
+    assert status_is(web, now, "SLEEPING")
+    # A deployment that fails leaves the sleeper asleep; one that succeeds replaces it.
+    done = web.deploy("web", image="zane-no-such-image:1", port=8080, domain=NGINX, health_check_path="/")
+    assert done["status"] == "FAILED" and status_is(web, now, "SLEEPING"), done
+    done = web.deploy("web", image=web.tags["nginx"], port=8080, domain=NGINX, health_check_path="/")
+    assert done["status"] == "HEALTHY" and serves(web, NGINX), done
+    toggle(web, "stop", ok=(202,))  # while the old version retires: carried out after that
+    wait_until(lambda: web.open_site(NGINX).status == 502, 60, "asleep")
+    toggle(web, "start", ok=(202,))
+    wait_until(lambda: serves(web, NGINX), 30, "awake")
+
+
 def status_is(platform, deployment, status):
     d = platform.deployment("web", deployment["hash"])
     return d if d["status"] == status else None

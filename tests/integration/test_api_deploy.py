@@ -260,6 +260,27 @@ def test_put_deploy_says_all_errors_at_once(admin, daemon, slug):
     assert daemon.postgres.query("select count(*) from service") == before
 
 
+def test_toggle_needs_a_deployed_service_at_rest(admin, daemon, slug):
+    path = f"{P}/toggle-service/{slug}/"
+    assert admin.put(path, {"desired_state": "stop"}).status == 404
+    first = put_deploy(admin, slug)
+    assert admin.put(path, {}).errors() == [("desired_state", "required")]
+    assert admin.put(path, {"desired_state": "off"}).errors() == [("desired_state", "invalid_choice")]
+    assert admin.put(path, {"desired_state": "stop"}).status == 409
+    daemon.postgres.query("update deployment set status = 'HEALTHY', finished_at = now(), is_current_production"
+                          " = true where hash = '" + first["hash"] + "' returning hash")
+    for state, status in (("stop", "SLEEPING"), ("stop", "SLEEPING"), ("start", "STARTING"), ("start", "STARTING")):
+        assert admin.put(path, {"desired_state": state}).status == 202
+        (row,) = daemon.postgres.query(f"select status from deployment where hash = '{first['hash']}'")
+        assert row == (status,)
+    sent = daemon.postgres.query(f"select payload::jsonb->>'workflow_id' from outbox where key = '{first['hash']}'"
+                                 " and payload::jsonb->>'workflow_type' = 'toggle_service'")
+    assert len(sent) == len(set(sent)) == 4
+    put_deploy(admin, slug, image="app:2")
+    again = admin.put(path, {"desired_state": "start"})
+    assert again.status == 409 and "under way" in again.json()["errors"][0]["detail"]
+
+
 def test_put_deploy_refuses_places_and_names(admin, daemon):
     assert admin.put("/api/deploys/x", {"image": "a", "project": "nope"}).status == 404
     assert admin.put("/api/deploys/x", {"image": "a", "environment": "nope"}).status == 404

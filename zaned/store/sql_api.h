@@ -199,6 +199,12 @@
     X(DEPLOYMENT_OPEN, 1,                                                                        \
       "select hash from deployment where service_id = $1 and finished_at is null"                \
       " and status in " ZN_SQLT_UNFINISHED " order by queued_at, hash limit 1000 for update")    \
+    X(DEPLOYMENT_SLEEP, 1,                                                                       \
+      "update deployment set status = 'SLEEPING', status_reason = 'Put to sleep by a user.'"     \
+      " where hash = $1")                                                                        \
+    X(DEPLOYMENT_WAKE, 1,                                                                        \
+      "update deployment set status = 'STARTING', status_reason = null"                          \
+      " where hash = $1 and status = 'SLEEPING'")                                                \
     X(DEPLOYMENT_STATE, 2,                                                                       \
       "select status, finished_at is not null as finished from deployment"                       \
       " where service_id = $1 and hash = $2 for update")                                         \

@@ -31,6 +31,13 @@
       " on conflict (service_id) do update set run_id = excluded.run_id"                       \
       " where deploy_slot.deployment_hash = excluded.deployment_hash"                          \
       " returning deployment_hash")                                                            \
+    /* The same for a run that is no deployment: not while one holds it, even of the same version. */ \
+    X(LEASE_TAKE_IDLE, 2,                                                                      \
+      "insert into deploy_slot (service_id, deployment_hash, run_id)"                          \
+      " select service_id, hash, $2 from deployment where hash = $1"                           \
+      " on conflict (service_id) do update set run_id = excluded.run_id"                       \
+      " where deploy_slot.run_id = excluded.run_id returning deployment_hash")                 \
+    X(LEASE_DROP_RUN, 2, "delete from deploy_slot where deployment_hash = $1 and run_id = $2") \
     X(LEASE_HOLDER, 1,                                                                         \
       "select l.deployment_hash from deploy_slot l join deployment d"                          \
       " on d.service_id = l.service_id where d.hash = $1")                                     \

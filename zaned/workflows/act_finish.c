@@ -168,6 +168,7 @@ const struct zt_activity zn_activities[] = {
     { "unroute", zn_act_unroute },     { "verify", zn_act_verify },
     { "cancelling", zn_act_cancelling }, { "finish", zn_act_finish },
     { "retire", zn_act_retire },       { "release", zn_act_release },
+    { "scale", zn_act_scale },
     { "cancel_all", zn_act_cancel_all }, { "erase", zn_act_erase },
 };
 const size_t zn_activities_count = sizeof zn_activities / sizeof *zn_activities;

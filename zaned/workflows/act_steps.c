@@ -79,8 +79,9 @@ static json_t *plan_of(const struct zn_dep *d, const char *slot, const PGresult 
     if (PQntuples(previous) && strcmp(zn_col(previous, 0, "status"), "FAILED") != 0 &&
         strcmp(zn_col(previous, 0, "status"), "REMOVED") != 0)
         json_object_set_new(plan, "previous",
-                            json_pack("{s:s,s:s}", "deployment", zn_col(previous, 0, "hash"),
-                                      "slot", zn_col(previous, 0, "slot")));
+                            json_pack("{s:s,s:s,s:b}", "deployment", zn_col(previous, 0, "hash"),
+                                      "slot", zn_col(previous, 0, "slot"), "asleep",
+                                      strcmp(zn_col(previous, 0, "status"), "SLEEPING") == 0));
     return plan;
 }
 
@@ -231,6 +232,8 @@ static int resume_old(struct zn_work *w, struct zt_actx *c, json_t *input, struc
     const char *hash;
 
     previous_of(input, name, &hash);
+    if (json_is_true(json_object_get(json_object_get(json_object_get(input, "plan"), "previous"), "asleep")))
+        return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_SLEEP, ZN_P(hash), NULL, err);
     if (zn_engine_service_scale(w->engine, name, 1, err) < 0)
         return err->code == ZN_NOT_FOUND ? 0 : -1;
     if (wait_running(w, c, name, true, err) < 0)

@@ -22,5 +22,6 @@ enum zt_res zn_wf_archive(struct zt_wf *w, json_t *input, json_t **result)
 const struct zt_workflow zn_workflows[] = {
     { "deploy_service", zn_wf_deploy },
     { "archive_service", zn_wf_archive },
+    { "toggle_service", zn_wf_toggle },
 };
 const size_t zn_workflows_count = sizeof zn_workflows / sizeof *zn_workflows;

@@ -22,7 +22,7 @@ enum { HASH_LEN = 40 };
 struct due {
     char hash[HASH_LEN];
     int64_t at_ms;
-    bool doubted; /* the last look found no good answer */
+    bool doubted; /* the last look found nothing good, and may have been wrong */
     bool seen;    /* in the current round */
 };
 
@@ -89,6 +89,10 @@ static int look(struct zn_monitor *m, const struct zn_dep *d, struct due *due, s
     *status = NULL;
     if (zn_engine_service_tasks(m->work->engine, d->name, &view, err) < 0)
         return -1;
+    if (!view.any && !due->doubted && strcmp(d->status, "STARTING") == 0) {
+        due->doubted = true; /* just woken: the swarm has not heard of it yet */
+        return 0;
+    }
     if (!view.any || view.newest.phase != ZN_TASK_RUNNING) {
         *status = not_running(&view, c);
         return 0;

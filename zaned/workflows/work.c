@@ -203,7 +203,7 @@ int zn_service_remove(struct zn_work *w, struct zt_actx *c, const char *name, co
 }
 
 /* One production service: there, or made again from its snapshot. */
-static int restore_service(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
+int zn_service_restore(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
 {
     char image[256];
     size_t i;
@@ -240,7 +240,7 @@ int zn_reconcile(struct zn_work *w, struct zn_err *err)
         struct zn_dep d = { 0 };
         struct zn_err one = { 0 };
 
-        if (zn_dep_read(w, rows, i, &d, &one) < 0 || restore_service(w, &d, &one) < 0 ||
+        if (zn_dep_read(w, rows, i, &d, &one) < 0 || zn_service_restore(w, &d, &one) < 0 ||
             (zn_edge_attach(w, d.network, &one) < 0 && one.code != ZN_NOT_FOUND)) {
             zn_warn("reconcile %s: %s", zn_col(rows, i, "service_id"), one.msg);
             bad++;

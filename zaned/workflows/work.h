@@ -60,6 +60,8 @@ int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err);
 /* Creates the swarm service of a deployment if it is absent. image: pinned reference. */
 int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
                       struct zn_err *err);
+/* Makes the swarm service of a deployment that should run again, with network and volumes. */
+int zn_service_restore(struct zn_work *w, const struct zn_dep *d, struct zn_err *err);
 /* Removes a swarm service if it belongs to that deployment, and waits until its containers are gone. */
 int zn_service_remove(struct zn_work *w, struct zt_actx *c, const char *name, const char *hash,
                       struct zn_err *err);

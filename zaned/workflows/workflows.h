@@ -1,6 +1,7 @@
 /* The workflows of the platform and the activities they call. Inputs and results are JSON objects.
  *   deploy_service  {"deployment": hash, "service": id} → {"status": "HEALTHY"|"FAILED"|"CANCELLED"}
  *   archive_service {"service": id}
+ *   toggle_service  {"deployment": hash, "service": id}: sleeps or wakes as the row says
  * A deployment that fails is a workflow that completes with status FAILED: the outcome is data. */
 #ifndef ZN_WORKFLOWS_WORKFLOWS_H
 #define ZN_WORKFLOWS_WORKFLOWS_H
@@ -16,6 +17,7 @@ extern const size_t zn_activities_count;
 
 enum zt_res zn_wf_deploy(struct zt_wf *w, json_t *input, json_t **result);
 enum zt_res zn_wf_archive(struct zt_wf *w, json_t *input, json_t **result);
+enum zt_res zn_wf_toggle(struct zt_wf *w, json_t *input, json_t **result);
 
 /* Activities; each is idempotent by its deployment or service. */
 enum zt_res zn_act_acquire(struct zt_actx *c, void *work, json_t *input, json_t **result);
@@ -34,6 +36,7 @@ enum zt_res zn_act_cancelling(struct zt_actx *c, void *work, json_t *input, json
 enum zt_res zn_act_finish(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_retire(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_release(struct zt_actx *c, void *work, json_t *input, json_t **result);
+enum zt_res zn_act_scale(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_cancel_all(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_erase(struct zt_actx *c, void *work, json_t *input, json_t **result);
 

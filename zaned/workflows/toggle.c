@@ -1,0 +1,56 @@
+/* The toggle workflow: brings the swarm to what the production deployment's row says, asleep or not. */
+#include <string.h>
+
+#include "base/json.h"
+#include "zaned/workflows/work.h"
+#include "zaned/workflows/workflows.h"
+
+static const int64_t BUSY_MS = 500;
+
+enum zt_res zn_wf_toggle(struct zt_wf *w, json_t *input, json_t **result)
+{
+    static const struct zt_activity_opts scale = {
+        .type = "scale", .start_to_close_ms = 30000, .schedule_to_close_ms = 86400000,
+        .heartbeat_ms = 6000, .backoff = 1.5, .first_ms = 500, .max_ms = 5000,
+    };
+
+    (void)result;
+    return zt_do(w, &scale, json_incref(input), NULL);
+}
+
+/* Reads the wish only now, so that of several runs the last one to come agrees with the last wish. */
+static int scale(struct zn_work *w, json_t *input, struct zn_err *err)
+{
+    zn_auto_dep struct zn_dep d = { 0 };
+
+    if (zn_dep_load(w, input, &d, err) < 0)
+        return err->code == ZN_NOT_FOUND ? 0 : -1;
+    if (!d.production || d.archived)
+        return 0; /* a deployment has taken its place */
+    if (zn_engine_service_scale(w->engine, d.name, strcmp(d.status, "SLEEPING") != 0, err) == 0)
+        return 0;
+    if (err->code != ZN_NOT_FOUND)
+        return -1;
+    memset(err, 0, sizeof *err);
+    return strcmp(d.status, "SLEEPING") == 0 ? 0 : zn_service_restore(w, &d, err);
+}
+
+enum zt_res zn_act_scale(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_work *w = work;
+    const char *hash = zn_json_str(input, "deployment", "");
+    struct zn_err err = { 0 }, drop = { 0 };
+    zn_auto_pgresult res = NULL;
+    int r;
+
+    (void)result;
+    if (zn_sql_once(w->store, ZN_SQL_LEASE_TAKE_IDLE, ZN_P(hash, zt_actx_run_id(c)), &res, &err) < 0)
+        return zn_act_result(c, -1, &err);
+    if (PQntuples(res) == 0)
+        return zt_fail(c, "busy", BUSY_MS, "a deployment of the service is running");
+    r = scale(w, input, &err);
+    if (zn_sql_once(w->store, ZN_SQL_LEASE_DROP_RUN, ZN_P(hash, zt_actx_run_id(c)), NULL, &drop) < 0 &&
+        r == 0)
+        return zn_act_result(c, -1, &drop);
+    return zn_act_result(c, r, &err);
+}
