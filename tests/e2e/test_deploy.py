@@ -116,6 +116,7 @@ def test_what_runs_is_watched(web):
     """A crashed program shows on its deployment, and so does its return."""
     now = web.deployments("web")[0]
     assert now["status"] == "HEALTHY", now
+    wait_until(lambda: len(web.user_services(done_service(web))) == 1, 60, "at rest")
     swarm = next(iter(web.user_services(done_service(web))))
     found = web.engine.call("GET", f"/services/{swarm}")
     spec = {**found["Spec"], "Mode": {"Replicated": {"Replicas": 0}}}
