@@ -18,39 +18,53 @@ enum zt_res zn_wf_toggle(struct zt_wf *w, json_t *input, json_t **result)
     return zt_do(w, &scale, json_incref(input), NULL);
 }
 
-/* Reads the wish only now, so that of several runs the last one to come agrees with the last wish. */
+/* Reads the wish only under the lease, so that of several runs the last one to come agrees with the last
+ * wish. */
 static int scale(struct zn_work *w, json_t *input, struct zn_err *err)
 {
     zn_auto_dep struct zn_dep d = { 0 };
 
     if (zn_dep_load(w, input, &d, err) < 0)
-        return err->code == ZN_NOT_FOUND ? 0 : -1;
+        return -1;
     if (!d.production || d.archived)
         return 0; /* a deployment has taken its place */
-    if (zn_engine_service_scale(w->engine, d.name, strcmp(d.status, "SLEEPING") != 0, err) == 0)
+    bool asleep = strcmp(d.status, "SLEEPING") == 0;
+    if (zn_engine_service_scale(w->engine, d.name, asleep ? 0 : 1, err) == 0)
         return 0;
     if (err->code != ZN_NOT_FOUND)
         return -1;
     memset(err, 0, sizeof *err);
-    return strcmp(d.status, "SLEEPING") == 0 ? 0 : zn_service_restore(w, &d, err);
+    return asleep ? 0 : zn_service_restore(w, &d, err);
+}
+
+/* 1: done, or archived meanwhile; 0: a deployment works on the service; -1: error. */
+static int scale_alone(struct zn_work *w, json_t *input, const char *run_id, struct zn_err *err)
+{
+    zn_auto_dep struct zn_dep d = { 0 };
+    zn_auto_pgresult res = NULL;
+    struct zn_err drop = { 0 };
+
+    if (zn_dep_load(w, input, &d, err) < 0)
+        return err->code == ZN_NOT_FOUND ? 1 : -1;
+    if (zn_sql_once(w->store, ZN_SQL_LEASE_TAKE_IDLE, ZN_P(d.hash, run_id), &res, err) < 0)
+        return -1;
+    if (PQntuples(res) == 0)
+        return 0;
+    int r = scale(w, input, err);
+    if (zn_sql_once(w->store, ZN_SQL_LEASE_DROP_RUN, ZN_P(d.hash, run_id), NULL, &drop) < 0 && r == 0) {
+        *err = drop;
+        return -1;
+    }
+    return r < 0 ? -1 : 1;
 }
 
 enum zt_res zn_act_scale(struct zt_actx *c, void *work, json_t *input, json_t **result)
 {
-    struct zn_work *w = work;
-    const char *hash = zn_json_str(input, "deployment", "");
-    struct zn_err err = { 0 }, drop = { 0 };
-    zn_auto_pgresult res = NULL;
-    int r;
+    struct zn_err err = { 0 };
+    int r = scale_alone(work, input, zt_actx_run_id(c), &err);
 
     (void)result;
-    if (zn_sql_once(w->store, ZN_SQL_LEASE_TAKE_IDLE, ZN_P(hash, zt_actx_run_id(c)), &res, &err) < 0)
-        return zn_act_result(c, -1, &err);
-    if (PQntuples(res) == 0)
+    if (r == 0)
         return zt_fail(c, "busy", BUSY_MS, "a deployment of the service is running");
-    r = scale(w, input, &err);
-    if (zn_sql_once(w->store, ZN_SQL_LEASE_DROP_RUN, ZN_P(hash, zt_actx_run_id(c)), NULL, &drop) < 0 &&
-        r == 0)
-        return zn_act_result(c, -1, &drop);
-    return zn_act_result(c, r, &err);
+    return zn_act_result(c, r < 0 ? -1 : 0, &err);
 }
