@@ -94,7 +94,7 @@ class PrivateEngine:
         # The namespaces' first process brings loopback up, then becomes the engine. The private
         # /run keeps the engine's network state (/run/docker/netns) out of the machine's.
         script = ('mount -t tmpfs -o mode=755 tmpfs /run && ip link set lo up && '
-                  'sysctl -qw net.ipv4.ip_forward=1 && exec "$@"')
+                  'echo 1 >/proc/sys/net/ipv4/ip_forward && exec "$@"')
         self.process = subprocess.Popen(
             ["unshare", "--net", "--mount", "sh", "-c", script, "sh", *argv],
             stdout=log, stderr=log, start_new_session=True)

@@ -2,6 +2,7 @@
 
 The database outlives kill() and restart(), so tests can take the server away in the middle of things.
 """
+import json
 import os
 import pathlib
 import re
@@ -12,6 +13,8 @@ import subprocess
 import tarfile
 import tempfile
 import time
+
+import image_box
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CACHE = pathlib.Path(os.environ.get("ZANE_CACHE", "/var/cache/zane"))
@@ -56,40 +59,28 @@ def version():
 
 
 def server_binary():
-    """The pinned server: from the built image if the cache has one, else built once into the cache."""
+    """The pinned server, taken once out of its image."""
     binary = CACHE / "test-programs" / f"temporal-server-{version()}"
-    if binary.exists():
-        return binary
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=binary.parent) as work:
-        made = pathlib.Path(work) / "server"
-        if not from_image(made):
-            subprocess.run(["go", "install", "-trimpath", "-ldflags", "-s -w",
-                            f"go.temporal.io/server/cmd/server@{version()}"], check=True, cwd=work,
-                           env={**os.environ, "CGO_ENABLED": "0", "GOBIN": work})
-        made.chmod(0o755)
-        made.rename(binary)
+    if not binary.exists():
+        binary.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=binary.parent) as work:
+            (archive, _), = image_box.build(ROOT, pathlib.Path(work), "temporal").values()
+            made = pathlib.Path(work) / "server"
+            made.write_bytes(file_of(archive, "temporal-server"))
+            made.chmod(0o755)
+            made.rename(binary)
     return binary
 
 
-def from_image(target):
-    """Takes /temporal-server out of a built image archive of the pinned version."""
-    for archive in sorted(CACHE.glob("images/temporal-*.tar"), key=lambda p: -p.stat().st_mtime):
-        about = archive.with_suffix(".json")
-        if not about.exists() or version() not in about.read_text():
-            continue
-        with tarfile.open(archive) as image:
-            for member in image.getmembers():
-                if not member.name.endswith(".tar"):
-                    continue
-                with tarfile.open(fileobj=image.extractfile(member)) as layer:
-                    if "temporal-server" in (m.name.removeprefix("./") for m in layer.getmembers()):
-                        name = next(m for m in layer.getmembers()
-                                    if m.name.removeprefix("./") == "temporal-server")
-                        with layer.extractfile(name) as source, open(target, "wb") as out:
-                            shutil.copyfileobj(source, out)
-                        return True
-    return False
+def file_of(archive, name):
+    """Content of a file in an image archive."""
+    with tarfile.open(archive) as image:
+        for layer in json.load(image.extractfile("manifest.json"))[0]["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(layer)) as files:
+                for member in files:
+                    if member.name.removeprefix("./") == name:
+                        return files.extractfile(member).read()
+    raise AssertionError(f"{archive} has no file {name}")
 
 
 def free_ports(n):
