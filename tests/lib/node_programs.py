@@ -21,6 +21,12 @@ def install():
     mark.write_text(want)
 
 
+def major():
+    """First number of Node's version."""
+    return int(subprocess.run(["node", "-p", "process.versions.node"], stdout=subprocess.PIPE, text=True,
+                              check=True).stdout.split(".")[0])
+
+
 def run(script, *args):
     install()
     return subprocess.run(["node", HERE / script, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
