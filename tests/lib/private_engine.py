@@ -123,6 +123,16 @@ class PrivateEngine:
         assert status == 200 and b'"error"' not in data, data[-500:]
         return data.decode()
 
+    def bare_start(self, image):
+        """Seconds that a container without any logs takes to start on this machine just now."""
+        made = self.call("POST", "/containers/create", {
+            "Image": image, "HostConfig": {"Init": True, "LogConfig": {"Type": "none"}}})["Id"]
+        began = time.monotonic()
+        self.call("POST", f"/containers/{made}/start")
+        took = time.monotonic() - began
+        self.call("DELETE", f"/containers/{made}?force=true")
+        return took
+
     def init_swarm(self):
         return self.call("POST", "/swarm/init", {"ListenAddr": "127.0.0.1", "AdvertiseAddr": "127.0.0.1",
                                                  "DataPathAddr": "127.0.0.1"})
