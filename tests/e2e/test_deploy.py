@@ -112,20 +112,23 @@ def test_cancel_leaves_the_old_version(web):
                       health_check_path="/")["status"] == "HEALTHY"
 
 
+def scale(platform, swarm, replicas):
+    """Behind the platform's back."""
+    found = platform.engine.call("GET", f"/services/{swarm}")
+    platform.engine.call("POST", f"/services/{found['ID']}/update?version={found['Version']['Index']}",
+                         {**found["Spec"], "Mode": {"Replicated": {"Replicas": replicas}}})
+
+
 def test_what_runs_is_watched(web):
     """A crashed program shows on its deployment, and so does its return."""
     now = web.deployments("web")[0]
     assert now["status"] == "HEALTHY", now
     wait_until(lambda: len(web.user_services(done_service(web))) == 1, 60, "at rest")
     swarm = next(iter(web.user_services(done_service(web))))
-    found = web.engine.call("GET", f"/services/{swarm}")
-    spec = {**found["Spec"], "Mode": {"Replicated": {"Replicas": 0}}}
-    web.engine.call("POST", f"/services/{found['ID']}/update?version={found['Version']['Index']}", spec)
+    scale(web, swarm, 0)
     ill = wait_until(lambda: status_is(web, now, "UNHEALTHY"), 75, "seen as gone")
     assert "the container is gone" in ill["status_reason"], ill
-    found = web.engine.call("GET", f"/services/{swarm}")
-    web.engine.call("POST", f"/services/{found['ID']}/update?version={found['Version']['Index']}",
-                    {**spec, "Mode": {"Replicated": {"Replicas": 1}}})
+    scale(web, swarm, 1)
     well = wait_until(lambda: status_is(web, now, "HEALTHY"), 30, "seen as back")
     assert well["status_reason"] is None, well
 

@@ -29,17 +29,14 @@ static int look(struct zn_work *w, struct zt_actx *c, struct health *h, struct z
 
     if (zn_engine_service_tasks(w->engine, h->dep.name, &view, err) < 0)
         return -1;
-    if (view.failed)
-        snprintf(h->check.last, sizeof h->check.last, "the container ended: %s", view.last_failed.err);
+    bool running = view.any && view.newest.phase == ZN_TASK_RUNNING;
+    if (view.failed || !running)
+        zn_check_stopped(&view, "not scheduled yet", &h->check);
     if (view.failed >= CRASHES_MAX)
         return zn_fail(err, ZN_INVALID, "it crashed %u times; the last time: %s", view.failed,
                        view.last_failed.err);
-    if (!view.any || view.newest.phase != ZN_TASK_RUNNING) {
+    if (!running) {
         h->running_since_ms = 0;
-        if (!view.failed)
-            snprintf(h->check.last, sizeof h->check.last, "the container is %s%s%s",
-                     view.any ? view.newest.state : "not scheduled yet",
-                     view.any && view.newest.err[0] ? ": " : "", view.any ? view.newest.err : "");
         return zn_dep_status(w, h->dep.hash, view.total > 1 ? "RESTARTING" : "STARTING", h->check.last,
                              err);
     }

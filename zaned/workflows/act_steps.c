@@ -152,21 +152,10 @@ enum zt_res zn_act_pull(struct zt_actx *c, void *work, json_t *input, json_t **r
 static int resources(struct zn_work *w, json_t *input, struct zn_err *err)
 {
     zn_auto_dep struct zn_dep d = { 0 };
-    size_t i;
-    json_t *v;
 
-    if (zn_dep_load(w, input, &d, err) < 0 || zn_dep_step(w, d.hash, "resources", err) < 0 ||
-        zn_engine_network_ensure(w->engine, d.network, d.environment_id, err) < 0)
+    if (zn_dep_load(w, input, &d, err) < 0 || zn_dep_step(w, d.hash, "resources", err) < 0)
         return -1;
-    json_array_foreach (json_object_get(d.snapshot, "volumes"), i, v) {
-        char name[ZN_NAME_LEN];
-
-        zn_name_volume(zn_json_str(v, "id", ""), name);
-        if (!zn_json_str(v, "host_path", NULL) &&
-            zn_engine_volume_ensure(w->engine, name, d.service_id, err) < 0)
-            return -1;
-    }
-    return 0;
+    return zn_resources_ensure(w, &d, err);
 }
 
 enum zt_res zn_act_resources(struct zt_actx *c, void *work, json_t *input, json_t **result)

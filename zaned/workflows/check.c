@@ -92,3 +92,13 @@ int zn_check_ask(struct zn_work *w, const struct zn_dep *d, const struct zn_task
         return ask_http(w, d, cancel_fd, c, err);
     return c->command ? ask_command(w, task, cancel_fd, c, err) : 1;
 }
+
+void zn_check_stopped(const struct zn_task_view *v, const char *absent, struct zn_check *c)
+{
+    if (v->failed)
+        snprintf(c->last, sizeof c->last, "the container ended: %s", v->last_failed.err);
+    else
+        snprintf(c->last, sizeof c->last, "the container is %s%s%s",
+                 v->any ? v->newest.state : absent, v->any && v->newest.err[0] ? ": " : "",
+                 v->any ? v->newest.err : "");
+}

@@ -22,4 +22,7 @@ void zn_check_read(const json_t *snapshot, struct zn_check *ret);
 int zn_check_ask(struct zn_work *w, const struct zn_dep *d, const struct zn_task *task, int cancel_fd,
                  struct zn_check *c, struct zn_err *err);
 
+/* Writes into c->last why nothing runs. absent: what to call a service without a wanted task. */
+void zn_check_stopped(const struct zn_task_view *v, const char *absent, struct zn_check *c);
+
 #endif

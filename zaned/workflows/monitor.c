@@ -68,12 +68,7 @@ static void forget_unseen(struct zn_monitor *m)
 /* Status of one whose newest task does not run, from the swarm's list. */
 static const char *not_running(const struct zn_task_view *v, struct zn_check *c)
 {
-    if (v->failed)
-        snprintf(c->last, sizeof c->last, "the container ended: %s", v->last_failed.err);
-    else
-        snprintf(c->last, sizeof c->last, "the container is %s%s%s",
-                 v->any ? v->newest.state : "gone", v->any && v->newest.err[0] ? ": " : "",
-                 v->any ? v->newest.err : "");
+    zn_check_stopped(v, "gone", c);
     if (!v->any || v->newest.phase == ZN_TASK_FAILED)
         return "UNHEALTHY";
     return v->total > 1 ? "RESTARTING" : "STARTING";

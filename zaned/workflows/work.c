@@ -161,6 +161,24 @@ int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err)
     return zn_engine_network_connect(w->engine, network, container, err);
 }
 
+int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
+{
+    size_t i;
+    json_t *v;
+
+    if (zn_engine_network_ensure(w->engine, d->network, d->environment_id, err) < 0)
+        return -1;
+    json_array_foreach (json_object_get(d->snapshot, "volumes"), i, v) {
+        char name[ZN_NAME_LEN];
+
+        zn_name_volume(zn_json_str(v, "id", ""), name);
+        if (!zn_json_str(v, "host_path", NULL) &&
+            zn_engine_volume_ensure(w->engine, name, d->service_id, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
                       struct zn_err *err)
 {
@@ -206,8 +224,6 @@ int zn_service_remove(struct zn_work *w, struct zt_actx *c, const char *name, co
 int zn_service_restore(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
 {
     char image[256];
-    size_t i;
-    json_t *v;
 
     if (zn_engine_service_get(w->engine, d->name, NULL, err) == 0)
         return 0;
@@ -216,16 +232,8 @@ int zn_service_restore(struct zn_work *w, const struct zn_dep *d, struct zn_err 
     memset(err, 0, sizeof *err);
     zn_info("service %s is missing: creating it again deployment=%s", d->name, d->hash);
     if (zn_engine_image_pin(w->engine, zn_json_str(d->snapshot, "image", ""), image, err) < 0 ||
-        zn_engine_network_ensure(w->engine, d->network, d->environment_id, err) < 0)
+        zn_resources_ensure(w, d, err) < 0)
         return -1;
-    json_array_foreach (json_object_get(d->snapshot, "volumes"), i, v) {
-        char name[ZN_NAME_LEN];
-
-        zn_name_volume(zn_json_str(v, "id", ""), name);
-        if (!zn_json_str(v, "host_path", NULL) &&
-            zn_engine_volume_ensure(w->engine, name, d->service_id, err) < 0)
-            return -1;
-    }
     return zn_service_ensure(w, d, image, err);
 }
 

@@ -57,6 +57,8 @@ int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const
 int zn_route_sync(struct zn_work *w, struct zn_err *err);
 /* Connects the proxy to an environment's network. ZN_NOT_FOUND: no task of it runs here yet. */
 int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err);
+/* Creates the network of its environment and its volumes if they are absent. */
+int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err *err);
 /* Creates the swarm service of a deployment if it is absent. image: pinned reference. */
 int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
                       struct zn_err *err);
