@@ -59,8 +59,8 @@ def test_example_shows_its_deployment(run, inside):
     assert ask(inside, box, 8080, "/health?x=1") == (200, "ok\n")
     assert ask(inside, box, 8080, "/nothing")[0] == 404
     assert ask(inside, box, 8080, "/", "POST", "x" * 20000)[0] == 405
-    said = box.output("stdout")
-    assert "GET /nothing 404 " in said and "POST / 405 " in said
+    wait_until(lambda: "GET /nothing 404 " in box.output("stdout") and "POST / 405 " in box.output("stdout"), 10,
+               "a log line of each request")
     assert ask(inside, box, 8080, "/crash")[0] == 200
     assert box.wait() == 1
 
