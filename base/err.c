@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 int zn_fail(struct zn_err *err, enum zn_code code, const char *fmt, ...)
 {
     va_list ap;
@@ -12,6 +14,7 @@ int zn_fail(struct zn_err *err, enum zn_code code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
     va_end(ap);
+    zn_utf8_mend(err->msg); /* it may be cut, or hold what a program printed */
     return -1;
 }
 
@@ -38,6 +41,7 @@ int zn_wrap(struct zn_err *err, const char *fmt, ...)
     /* Too long together: the end is cut, the context in front survives. */
     if (snprintf(err->msg, sizeof err->msg, "%.120s: %.130s", text, old) < 0)
         err->msg[0] = '\0';
+    zn_utf8_mend(err->msg);
     return -1;
 }
 

@@ -67,6 +67,22 @@ bool zn_utf8_valid(const char *s, size_t n)
     return true;
 }
 
+void zn_utf8_mend(char *s)
+{
+    size_t n = strlen(s);
+
+    while (n) {
+        size_t k = utf8_step((const unsigned char *)s, n);
+
+        if (!k) {
+            *s = '?';
+            k = 1;
+        }
+        s += k;
+        n -= k;
+    }
+}
+
 unsigned zn_distance(const char *a, const char *b)
 {
     unsigned row[64];

@@ -30,6 +30,9 @@ bool zn_parse_i64(const char *s, long long min, long long max, long long *ret);
 
 /* True if the n bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
 bool zn_utf8_valid(const char *s, size_t n);
+/* Makes text of any bytes well-formed in place: each byte that is not becomes '?'. For texts that were
+ * cut at a limit or came from outside. */
+void zn_utf8_mend(char *s);
 
 /* Edits (insert, remove, replace a byte) from a to b: for "did you mean". At most 63 bytes each; 64
  * if one is longer. */

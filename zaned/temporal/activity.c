@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "zaned/temporal/wire.h"
 #include "zaned/temporal/worker_internal.h"
 
@@ -132,6 +133,7 @@ enum zt_res zt_fail(struct zt_actx *c, const char *type, int64_t next_retry_ms, 
     va_start(ap, fmt);
     vsnprintf(c->message, sizeof c->message, fmt, ap);
     va_end(ap);
+    zn_utf8_mend(c->message); /* the server refuses anything else */
     snprintf(c->type, sizeof c->type, "%s", type);
     c->next_retry_ms = next_retry_ms;
     return ZT_FAILED;
