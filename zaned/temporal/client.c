@@ -1,4 +1,4 @@
-#include "zaned/temporal/client.h"
+#include "zaned/temporal/client_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,6 @@ enum { TRIES = 10, REQUEST_ARENA = 8 << 20, REPLY_ARENA = 64 << 20 };
 enum {
     RUN_ID_SIZE = 40,
     REASON_MAX = 1000,
-    TEXT_MAX = 255,
     INPUT_MAX = 2 << 20 /* the server's limit of one payload */
 };
 static const int64_t CALL_MS = 10000, TOTAL_MS = 10000, POLL_MS = 70000, NAMESPACE_MS = 20000;
@@ -178,8 +177,7 @@ static int rpc(struct zt_client *c, const char *path, const ProtobufCMessage *re
     }
 }
 
-/* A short call whose answer says nothing more, or is decoded as type. */
-static int short_rpc(struct zt_client *c, const char *path, const ProtobufCMessage *req,
+int zt_client_rpc(struct zt_client *c, const char *path, const ProtobufCMessage *req,
                      const ProtobufCMessageDescriptor *type, struct zn_arena *a, void **ret,
                      struct zn_err *err)
 {
@@ -192,7 +190,7 @@ static int short_rpc(struct zt_client *c, const char *path, const ProtobufCMessa
     return -1;
 }
 
-static int check_text(const char *field, const char *s, size_t min, size_t max, struct zn_err *err)
+int zt_check_text(const char *field, const char *s, size_t min, size_t max, struct zn_err *err)
 {
     size_t n = s ? strlen(s) : 0;
 
@@ -204,7 +202,7 @@ static int check_text(const char *field, const char *s, size_t min, size_t max, 
     return 0;
 }
 
-static int check_input(const json_t *input, struct zn_err *err)
+int zt_check_input(const json_t *input, struct zn_err *err)
 {
     size_t n = input ? json_dumpb(input, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) : 0;
 
@@ -237,7 +235,7 @@ static int register_namespace(struct zt_client *c, struct zn_arena *a, int64_t r
 
     req.namespace_ = c->namespace_;
     req.workflow_execution_retention_period = zt_duration(a, retention_s * 1000);
-    if (short_rpc(c, ZT_RPC("RegisterNamespace"), &req.base, NULL, a, NULL, &e) == 0 ||
+    if (zt_client_rpc(c, ZT_RPC("RegisterNamespace"), &req.base, NULL, a, NULL, &e) == 0 ||
         e.code == ZN_CONFLICT)
         return 0;
     *err = e;
@@ -274,12 +272,12 @@ int zt_client_ensure_namespace(struct zt_client *c, int64_t retention_s, struct 
 
 static int check_start(const struct zt_start_opts *o, struct zn_err *err)
 {
-    if (check_text("workflow id", o->id, 1, TEXT_MAX, err) < 0 ||
-        check_text("workflow type", o->type, 1, TEXT_MAX, err) < 0 ||
-        check_text("task queue", o->queue, 1, TEXT_MAX, err) < 0 ||
-        check_text("request id", o->request_id, 0, TEXT_MAX, err) < 0)
+    if (zt_check_text("workflow id", o->id, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_text("workflow type", o->type, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_text("task queue", o->queue, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_text("request id", o->request_id, 0, ZT_TEXT_MAX, err) < 0)
         return -1;
-    return check_input(o->input, err);
+    return zt_check_input(o->input, err);
 }
 
 int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *ret_run_id,
@@ -308,7 +306,7 @@ int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *re
     req.request_id = o->request_id ? zt_text(&a, o->request_id) : request;
     req.workflow_id_reuse_policy = o->reuse ? (int32_t)o->reuse : ZT_REUSE_ALLOW;
     req.workflow_id_conflict_policy = 1; /* FAIL */
-    if (short_rpc(c, ZT_RPC("StartWorkflowExecution"), &req.base,
+    if (zt_client_rpc(c, ZT_RPC("StartWorkflowExecution"), &req.base,
                   &zt__start_workflow_execution_response__descriptor, &a, (void **)&resp, err) < 0)
         return -1;
     snprintf(ret_run_id, RUN_ID_SIZE, "%s", resp->run_id);
@@ -318,22 +316,31 @@ int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *re
 int zt_client_signal(struct zt_client *c, const char *id, const char *signal, json_t *input,
                      struct zn_err *err)
 {
+    char request[40];
+
+    zn_id("", 32, request, sizeof request);
+    return zt_client_signal_once(c, id, signal, input, request, err);
+}
+
+int zt_client_signal_once(struct zt_client *c, const char *id, const char *signal, json_t *input,
+                          const char *request_id, struct zn_err *err)
+{
     zn_auto_arena struct zn_arena a = { .limit = REQUEST_ARENA };
     Zt__SignalWorkflowExecutionRequest req;
     zt__signal_workflow_execution_request__init(&req);
-    char request[40];
 
-    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0 ||
-        check_text("signal name", signal, 1, TEXT_MAX, err) < 0 || check_input(input, err) < 0)
+    if (zt_check_text("workflow id", id, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_text("signal name", signal, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_text("request id", request_id, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_input(input, err) < 0)
         return -1;
-    zn_id("", 32, request, sizeof request);
     req.namespace_ = c->namespace_;
     req.workflow_execution = zt_execution(&a, id, "");
     req.signal_name = zt_text(&a, signal);
     req.input = zt_payloads(&a, input);
     req.identity = c->identity;
-    req.request_id = request;
-    return short_rpc(c, ZT_RPC("SignalWorkflowExecution"), &req.base, NULL, &a, NULL, err);
+    req.request_id = zt_text(&a, request_id);
+    return zt_client_rpc(c, ZT_RPC("SignalWorkflowExecution"), &req.base, NULL, &a, NULL, err);
 }
 
 int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, struct zn_err *err)
@@ -344,8 +351,8 @@ int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, st
     struct zn_err e = { 0 };
     char request[40];
 
-    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0 ||
-        check_text("reason", reason, 0, REASON_MAX, err) < 0)
+    if (zt_check_text("workflow id", id, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_text("reason", reason, 0, REASON_MAX, err) < 0)
         return -1;
     zn_id("", 32, request, sizeof request);
     req.namespace_ = c->namespace_;
@@ -353,7 +360,7 @@ int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, st
     req.identity = c->identity;
     req.request_id = request;
     req.reason = zt_text(&a, reason);
-    int r = short_rpc(c, ZT_RPC("RequestCancelWorkflowExecution"), &req.base, NULL, &a, NULL, &e);
+    int r = zt_client_rpc(c, ZT_RPC("RequestCancelWorkflowExecution"), &req.base, NULL, &a, NULL, &e);
     if (r == 0 || e.code == ZN_CONFLICT) /* requested before: fine */
         return 0;
     *err = e;
@@ -366,14 +373,14 @@ int zt_client_terminate(struct zt_client *c, const char *id, const char *reason,
     Zt__TerminateWorkflowExecutionRequest req;
     zt__terminate_workflow_execution_request__init(&req);
 
-    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0 ||
-        check_text("reason", reason, 0, REASON_MAX, err) < 0)
+    if (zt_check_text("workflow id", id, 1, ZT_TEXT_MAX, err) < 0 ||
+        zt_check_text("reason", reason, 0, REASON_MAX, err) < 0)
         return -1;
     req.namespace_ = c->namespace_;
     req.workflow_execution = zt_execution(&a, id, "");
     req.reason = zt_text(&a, reason);
     req.identity = c->identity;
-    return short_rpc(c, ZT_RPC("TerminateWorkflowExecution"), &req.base, NULL, &a, NULL, err);
+    return zt_client_rpc(c, ZT_RPC("TerminateWorkflowExecution"), &req.base, NULL, &a, NULL, err);
 }
 
 int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret, struct zn_err *err)
@@ -383,11 +390,11 @@ int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret,
     zt__describe_workflow_execution_request__init(&req);
     Zt__DescribeWorkflowExecutionResponse *resp = NULL;
 
-    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0)
+    if (zt_check_text("workflow id", id, 1, ZT_TEXT_MAX, err) < 0)
         return -1;
     req.namespace_ = c->namespace_;
     req.execution = zt_execution(&a, id, "");
-    if (short_rpc(c, ZT_RPC("DescribeWorkflowExecution"), &req.base,
+    if (zt_client_rpc(c, ZT_RPC("DescribeWorkflowExecution"), &req.base,
                   &zt__describe_workflow_execution_response__descriptor, &a, (void **)&resp,
                   err) < 0)
         return -1;
@@ -456,7 +463,7 @@ int zt_client_result(struct zt_client *c, const char *id, int64_t deadline_ms,
     char run[RUN_ID_SIZE] = "";
     struct zn_err e = { 0 };
 
-    if (check_text("workflow id", id, 1, TEXT_MAX, err) < 0)
+    if (zt_check_text("workflow id", id, 1, ZT_TEXT_MAX, err) < 0)
         return -1;
     while ((asked = zn_now_ms()) < end) {
         enum zt_status status;

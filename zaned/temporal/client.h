@@ -48,6 +48,9 @@ int zt_client_start(struct zt_client *c, const struct zt_start_opts *o, char *re
 /* ZN_NOT_FOUND if no such run is open. input borrowed, may be NULL. */
 int zt_client_signal(struct zt_client *c, const char *id, const char *signal, json_t *input,
                      struct zn_err *err);
+/* The same; the workflow gets it once however often it is sent with one request_id. */
+int zt_client_signal_once(struct zt_client *c, const char *id, const char *signal, json_t *input,
+                          const char *request_id, struct zn_err *err);
 /* Asks the current run to cancel; a second request is fine, and so is one to a run that has ended.
  * ZN_NOT_FOUND if there was never one. */
 int zt_client_cancel(struct zt_client *c, const char *id, const char *reason, struct zn_err *err);
@@ -64,5 +67,26 @@ int zt_client_describe(struct zt_client *c, const char *id, enum zt_status *ret,
  * reference. ZN_BUSY if deadline_ms passed first. */
 int zt_client_result(struct zt_client *c, const char *id, int64_t deadline_ms,
                      enum zt_status *ret_status, json_t **ret, struct zn_err *err);
+
+/* --- schedules: workflows that the server starts by itself, again and again ------------------------ */
+
+struct zt_schedule {
+    const char *id;
+    const char *type, *queue; /* of the workflow */
+    const char *workflow_id;  /* the server adds the time of each start to it */
+    json_t *input;            /* borrowed; NULL = no argument */
+    int64_t every_ms;         /* at multiples of this since 1970, plus phase_ms; 0 = by cron */
+    int64_t phase_ms;
+    const char *cron;         /* five fields, UTC; only without every_ms */
+    int64_t catchup_ms;       /* starts missed by more than this are left out; 0 = a minute */
+    int64_t execution_timeout_ms; /* of each run; 0 = none */
+};
+
+/* Creates the schedule or replaces the one of that id. A start whose predecessor still runs is skipped. */
+int zt_client_schedule(struct zt_client *c, const struct zt_schedule *s, struct zn_err *err);
+/* Starts its workflow now, beside the schedule's times. ZN_NOT_FOUND. */
+int zt_client_schedule_trigger(struct zt_client *c, const char *id, struct zn_err *err);
+/* Absent is fine. What it started runs on. */
+int zt_client_schedule_delete(struct zt_client *c, const char *id, struct zn_err *err);
 
 #endif
