@@ -16,13 +16,16 @@
 #include "zaned/config.h"
 #include "zaned/http/http.h"
 #include "zaned/logs/collector.h"
+#include "zaned/workflows/lines.h"
 #include "zaned/workflows/monitor.h"
 #include "zaned/workflows/outbox.h"
+#include "zaned/workflows/periodic.h"
+#include "zaned/workflows/reconcile.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
 
 enum { ACTIVITY_THREADS = 8, DB_CONNS = 12, PORT = 8081 };
-static const int64_t RECONCILE_MS = 30000, RECONCILE_FIRST_MS = 500, RECONCILE_MAX_MS = 10000;
+static const int64_t LINES_MS = 500, LINES_MAX_MS = 10000;
 static const int64_t RETENTION_S = 7 * 86400, DRAIN_MS = 5000, READY_PING_MS = 2000;
 
 /* All parts of the role; each is NULL until it was started. */
@@ -35,9 +38,11 @@ struct worker_role {
     struct zt_worker *worker;
     struct zn_server *server;
     struct zn_collector *collector; /* standby; NULL where the configuration wants none */
-    pthread_t reconciler;
-    bool reconciling;
-    int wake; /* eventfd: the reconciler and the start-up wait stop */
+    struct zn_reconciler *reconciler;
+    struct zn_loki loki;
+    struct zn_lines lines;
+    struct zn_periodic *shipper; /* of the build log's lines */
+    int wake; /* eventfd: the start-up wait stops */
     atomic_bool stop;
 };
 
@@ -47,29 +52,6 @@ static bool pause_for(struct worker_role *r, int64_t ms)
 
     poll(&p, 1, (int)ms);
     return !atomic_load(&r->stop);
-}
-
-/* Keeps proxy and swarm at what the database says: at start, and every 30 s. */
-static void *reconcile_main(void *arg)
-{
-    struct worker_role *r = arg;
-    unsigned failures = 0;
-    int64_t wait = 0;
-
-    while (pause_for(r, wait)) {
-        struct zn_err err = { 0 };
-
-        if (zn_reconcile(&r->work, &err) == 0) {
-            failures = 0;
-            wait = RECONCILE_MS;
-            continue;
-        }
-        if (failures % 10 == 0)
-            zn_warn("reconcile: %s %s", err.msg, err.detail);
-        wait = zn_backoff_ms(failures, RECONCILE_FIRST_MS, RECONCILE_MAX_MS, failures * 40503u);
-        failures++;
-    }
-    return NULL;
 }
 
 /* --- readiness ---------------------------------------------------------------------------------- */
@@ -189,6 +171,17 @@ static void fill_work(struct worker_role *r)
     pthread_mutex_init(&r->work.route_lock, NULL);
 }
 
+static int start_shipper(struct worker_role *r, struct zn_err *err)
+{
+    struct zn_periodic_config c = { "build log", zn_lines_ship, &r->lines, LINES_MS, LINES_MS,
+                                    LINES_MAX_MS };
+
+    r->lines = (struct zn_lines){ r->work.store, &r->loki };
+    if (zn_loki_init(&r->loki, r->cfg->loki_url, err) < 0)
+        return -1;
+    return zn_periodic_start(&c, &r->shipper, err);
+}
+
 /* Waits for Temporal as long as it takes; false if the role is stopped meanwhile. */
 static bool await_namespace(struct worker_role *r)
 {
@@ -244,8 +237,8 @@ static void stop(struct worker_role *r, pthread_t late)
     zn_monitor_stop(r->monitor);
     zn_outbox_stop(r->outbox);
     zt_worker_stop(r->worker, DRAIN_MS);
-    if (r->reconciling)
-        pthread_join(r->reconciler, NULL);
+    zn_reconciler_stop(r->reconciler);
+    zn_periodic_stop(r->shipper);
 }
 
 static void release(struct worker_role *r)
@@ -287,8 +280,8 @@ int zn_worker_main(const struct zn_config *cfg)
         release(&r);
         return 1;
     }
-    r.reconciling = pthread_create(&r.reconciler, NULL, reconcile_main, &r) == 0;
-    if (!r.reconciling || zn_monitor_start(&r.work, &r.monitor, &err) < 0 ||
+    if (zn_reconciler_start(&r.work, &r.reconciler, &err) < 0 ||
+        zn_monitor_start(&r.work, &r.monitor, &err) < 0 || start_shipper(&r, &err) < 0 ||
         pthread_create(&late, NULL, late_main, &r)) {
         zn_error("worker: starting threads failed: %s", err.msg);
         return 1;

@@ -2,6 +2,7 @@
 import concurrent.futures
 import re
 
+import pytest
 from private_engine import wait_until
 
 P = "/api/projects/default/production"
@@ -25,6 +26,16 @@ def finish(daemon, hash_, status="HEALTHY"):
                           " (select service_id from deployment where hash = %s) and %s = 'HEALTHY'", (hash_, status))
     daemon.postgres.query("update deployment set status = %s, started_at = now(), finished_at = now(),"
                           " is_current_production = (%s = 'HEALTHY') where hash = %s", (status, status, hash_))
+    daemon.postgres.query("delete from deploy_slot where deployment_hash = %s", (hash_,))
+
+
+@pytest.fixture(autouse=True)
+def slots(daemon):
+    """Each test finds free slots."""
+    daemon.postgres.query("delete from deploy_slot")
+    daemon.postgres.query("update deployment set status = 'CANCELLED', finished_at = now() where status = 'QUEUED'")
+    yield
+    daemon.postgres.query("update server set deploy_concurrency = 5")
 
 
 def details(admin, slug):
@@ -88,11 +99,64 @@ def test_snapshot_keeps_its_time(admin, slug):
 
 def test_cleanup_queue_cancels_what_is_unfinished(admin, daemon, slug):
     first, second = put_deploy(admin, slug)["hash"], put_deploy(admin, slug)["hash"]
-    deploy(admin, slug, cleanup_queue=True)
-    for h in (first, second):
-        d = deployment(admin, slug, h).json()
-        assert d["status"] == "CANCELLING" and "superseding" in d["status_reason"]
-        assert [k for k, _ in outbox(daemon, h)] == ["start_workflow", "cancel_workflow"]
+    third = deploy(admin, slug, cleanup_queue=True)["hash"]
+    running, waiting = (deployment(admin, slug, h).json() for h in (first, second))
+    assert running["status"] == "CANCELLING" and "superseding" in running["status_reason"]
+    assert [k for k, _ in outbox(daemon, first)] == ["start_workflow", "cancel_workflow"]
+    assert waiting["status"] == "CANCELLED" and "superseding" in waiting["status_reason"] and waiting["finished_at"]
+    assert outbox(daemon, second) == outbox(daemon, third) == []
+
+
+# --- the queue --------------------------------------------------------------------------------------
+
+def started(daemon, *hashes):
+    return [h for h in hashes if outbox(daemon, h)]
+
+
+def test_one_deployment_of_a_service_at_a_time(admin, daemon, slug):
+    one, two, three = (put_deploy(admin, slug)["hash"] for _ in range(3))
+    assert started(daemon, one, two, three) == [one]
+    finish(daemon, one)
+    put_deploy(admin, f"{slug}-x")  # any deploy gives turns
+    assert started(daemon, one, two, three) == [one, two]
+    assert admin.put(f"{P}/cancel-deployment/{slug}/{three}/").json()["status"] == "CANCELLED"
+    finish(daemon, two)
+    put_deploy(admin, f"{slug}-x")
+    assert started(daemon, one, two, three) == [one, two]
+
+
+def test_slots_of_the_server_go_to_the_oldest(admin, daemon, slug):
+    daemon.postgres.query("update server set deploy_concurrency = 2")
+    hashes = [put_deploy(admin, f"{slug}-{n}")["hash"] for n in range(4)]
+    later = put_deploy(admin, f"{slug}-0")["hash"]
+    assert started(daemon, *hashes, later) == hashes[:2]
+    assert daemon.postgres.query("select slot_no from deploy_slot order by 1") == [(1,), (2,)]
+    finish(daemon, hashes[0])
+    assert admin.put(f"{P}/cancel-deployment/{slug}-3/{hashes[3]}/").status == 200  # a cancellation as well
+    assert started(daemon, *hashes, later) == hashes[:3]
+    finish(daemon, hashes[1])
+    put_deploy(admin, f"{slug}-1")
+    assert started(daemon, later) == [later]
+
+
+def test_turns_are_given_once_however_many_ask(admin, daemon, slug):
+    daemon.postgres.query("update server set deploy_concurrency = 3")
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        made = list(pool.map(lambda n: put_deploy(admin, f"{slug}-{n % 6}")["hash"], range(24)))
+    assert len(set(made)) == 24
+    leases = daemon.postgres.query("select service_id, slot_no, deployment_hash from deploy_slot")
+    assert sorted(n for _, n, _ in leases) == [1, 2, 3] and len({s for s, _, _ in leases}) == 3
+    assert sorted(h for _, _, h in leases) == sorted(started(daemon, *made))
+
+
+def test_a_deploy_of_an_archived_service_never_gets_a_turn(admin, daemon, slug):
+    first, second = put_deploy(admin, slug)["hash"], put_deploy(admin, slug)["hash"]
+    service = details(admin, slug)["id"]
+    assert admin.delete(f"{P}/archive-service/docker/{slug}/").status == 204
+    assert daemon.postgres.query("select status from deployment where hash in (%s, %s) order by queued_at",
+                                 (first, second)) == [("CANCELLING",), ("CANCELLED",)]
+    assert [k for k, _ in outbox(daemon, first)] == ["start_workflow", "cancel_workflow"]
+    assert [p["workflow_type"] for _, p in outbox(daemon, service)] == ["archive_service"]
 
 
 # --- cancel and redeploy ----------------------------------------------------------------------------
@@ -320,7 +384,7 @@ def test_change_and_deploy_at_the_same_time(admin, daemon, slug):
 
 
 def test_nothing_is_queued_when_the_transaction_fails(admin, daemon, slug):
-    put_deploy(admin, slug)
+    finish(daemon, put_deploy(admin, slug)["hash"])
     before = daemon.postgres.query("select count(*) from outbox")
     daemon.postgres.query("alter table outbox add constraint closed check (false) not valid")
     try:

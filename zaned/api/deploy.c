@@ -6,30 +6,35 @@
 #include "zaned/api/changes.h"
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/names.h"
+#include "zaned/store/queue.h"
 #include "zaned/store/seal.h"
 
 int zn_deploy_cancel(struct zn_conn *c, struct zn_call *call, const char *hash, const char *reason,
                      struct zn_err *err)
 {
+    zn_auto_pgresult waiting = NULL;
     zn_auto_json payload = json_pack("{s:o,s:s}", "workflow_id", json_sprintf("deploy-%s", hash),
                                      "reason", reason);
 
+    if (zn_sql(c, ZN_SQL_DEPLOYMENT_CANCEL_WAITING, ZN_P(hash, reason), &waiting, err) < 0)
+        return -1;
+    if (PQntuples(waiting))
+        return 0;
     if (zn_sql(c, ZN_SQL_DEPLOYMENT_CANCEL, ZN_P(hash, reason), NULL, err) < 0)
         return -1;
     return zn_sql(c, ZN_SQL_OUTBOX_ADD,
                   ZN_P("cancel_workflow", hash, zn_json_text(call->arena, payload)), NULL, err);
 }
 
-static int cancel_open(struct zn_conn *c, struct zn_call *call, const char *service_id,
-                       struct zn_err *err)
+int zn_deploy_cancel_open(struct zn_conn *c, struct zn_call *call, const char *service_id,
+                          const char *reason, struct zn_err *err)
 {
     zn_auto_pgresult res = NULL;
 
     if (zn_sql(c, ZN_SQL_DEPLOYMENT_OPEN, ZN_P(service_id), &res, err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(res); i++)
-        if (zn_deploy_cancel(c, call, zn_col(res, i, "hash"),
-                             "Cancelled due to new superseding deployment.", err) < 0)
+        if (zn_deploy_cancel(c, call, zn_col(res, i, "hash"), reason, err) < 0)
             return -1;
     return 0;
 }
@@ -65,17 +70,6 @@ static int attach_changes(struct zn_conn *c, struct zn_call *call, const struct 
     return 0;
 }
 
-static int start(struct zn_conn *c, struct zn_call *call, const struct zn_service *s,
-                 const char *hash, struct zn_err *err)
-{
-    zn_auto_json payload = json_pack("{s:s,s:o,s:{s:s,s:s}}", "workflow_type", "deploy_service",
-                                     "workflow_id", json_sprintf("deploy-%s", hash), "input",
-                                     "deployment", hash, "service", s->id);
-
-    return zn_sql(c, ZN_SQL_OUTBOX_ADD,
-                  ZN_P("start_workflow", hash, zn_json_text(call->arena, payload)), NULL, err);
-}
-
 int zn_deploy_queue(struct zn_conn *c, struct zn_call *call, struct zn_service *s,
                     const struct zn_deploy *how, const char **hash, struct zn_err *err)
 {
@@ -85,7 +79,8 @@ int zn_deploy_queue(struct zn_conn *c, struct zn_call *call, struct zn_service *
 
     if (!id)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
-    if (how->cleanup_queue && cancel_open(c, call, s->id, err) < 0)
+    if (how->cleanup_queue &&
+        zn_deploy_cancel_open(c, call, s->id, "Cancelled due to new superseding deployment.", err) < 0)
         return -1;
     if (zn_changes_apply(c, call, s->id, changes, err) < 0 ||
         zn_sql(c, ZN_SQL_SERVICE_TOUCH, ZN_P(s->id), NULL, err) < 0 ||
@@ -94,7 +89,7 @@ int zn_deploy_queue(struct zn_conn *c, struct zn_call *call, struct zn_service *
     if (!zn_json_str(s->doc, "image", NULL))
         return zn_fail(err, ZN_CONFLICT, "the service has no image to deploy");
     if (insert(c, call, s, how, id, err) < 0 ||
-        attach_changes(c, call, s, how, id, err) < 0 || start(c, call, s, id, err) < 0)
+        attach_changes(c, call, s, how, id, err) < 0 || zn_queue_dispatch(c, err) < 0)
         return -1;
     *hash = id;
     return 0;

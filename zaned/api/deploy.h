@@ -13,15 +13,20 @@ struct zn_deploy {
     bool cleanup_queue;         /* cancel what is unfinished first */
 };
 
-/* Applies the changes, inserts the deployment with its snapshot and the outbox row that starts it.
+/* Applies the changes, inserts the deployment with its snapshot and gives it its turn if that has come.
  * With `changes` only these are applied, and what waits goes on waiting. s is reloaded. *hash in the
  * arena. */
 int zn_deploy_queue(struct zn_conn *c, struct zn_call *call, struct zn_service *s,
                     const struct zn_deploy *how, const char **hash, struct zn_err *err);
 
-/* Asks the workflow of an unfinished deployment to end it. */
+/* Ends a deployment that waits for its turn, or asks the workflow of one that runs to end it. Its row is
+ * locked by the caller, who calls zn_queue_dispatch() last. */
 int zn_deploy_cancel(struct zn_conn *c, struct zn_call *call, const char *hash, const char *reason,
                      struct zn_err *err);
+
+/* The same for all unfinished ones of a service. */
+int zn_deploy_cancel_open(struct zn_conn *c, struct zn_call *call, const char *service_id,
+                          const char *reason, struct zn_err *err);
 
 /* A deployment as the API shows it (new reference). ZN_NOT_FOUND. */
 int zn_deployment_load(struct zn_conn *c, struct zn_call *call, const char *service_id,

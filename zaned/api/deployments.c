@@ -8,6 +8,7 @@
 #include "zaned/domain/change.h"
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/rules.h"
+#include "zaned/store/queue.h"
 
 enum { PER_PAGE = 10, PER_PAGE_MAX = 100 };
 
@@ -152,7 +153,8 @@ static int cancel_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     why = zn_deployment_uncancellable(zn_col(res, 0, "status"), zn_col_bool(res, 0, "finished"));
     if (why)
         return zn_fail(err, ZN_CONFLICT, "%s", why);
-    if (zn_deploy_cancel(c, op->call, hash, "Deployment cancelled.", err) < 0)
+    if (zn_deploy_cancel(c, op->call, hash, "Deployment cancelled.", err) < 0 ||
+        zn_queue_dispatch(c, err) < 0)
         return -1;
     return show_into(c, op, &s, hash, err);
 }

@@ -9,6 +9,7 @@
 #include "zaned/domain/change.h"
 #include "zaned/domain/names.h"
 #include "zaned/domain/rules.h"
+#include "zaned/store/queue.h"
 
 int zn_service_by_path(struct zn_conn *c, struct zn_call *call, bool lock, struct zn_service *ret,
                        struct zn_err *err)
@@ -134,6 +135,7 @@ static int archive_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     zn_auto_service s = { 0 };
 
     if (zn_service_by_path(c, call, true, &s, err) < 0 ||
+        zn_deploy_cancel_open(c, call, s.id, "The service was archived.", err) < 0 ||
         zn_sql(c, ZN_SQL_CHANGES_DROP, ZN_P(s.id), NULL, err) < 0 ||
         zn_sql(c, ZN_SQL_SERVICE_URLS_DROP, ZN_P(s.id), NULL, err) < 0 ||
         zn_sql(c, ZN_SQL_SERVICE_ARCHIVE, ZN_P(s.id), NULL, err) < 0)
@@ -141,8 +143,10 @@ static int archive_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     zn_auto_json payload = json_pack("{s:s,s:o,s:{s:s}}", "workflow_type", "archive_service",
                                      "workflow_id", json_sprintf("archive-%s", s.id), "input",
                                      "service", s.id);
-    return zn_sql(c, ZN_SQL_OUTBOX_ADD,
-                  ZN_P("start_workflow", s.id, zn_json_text(call->arena, payload)), NULL, err);
+    if (zn_sql(c, ZN_SQL_OUTBOX_ADD,
+               ZN_P("start_workflow", s.id, zn_json_text(call->arena, payload)), NULL, err) < 0)
+        return -1;
+    return zn_queue_dispatch(c, err);
 }
 
 static int service_archive(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)

@@ -28,7 +28,7 @@ static const struct zn_jfield item_fields[] = {
 
 /* One stream of the push. */
 struct group {
-    const char *key; /* service and slice */
+    const char *key; /* service, source and slice */
     json_t *values;  /* borrowed from the document */
     int64_t last_ns; /* of its newest line and how many lines of that container had that time */
     const char *last_container;
@@ -50,7 +50,8 @@ struct work {
     size_t ngroups, last_group;
     int64_t now;
     bool out_of_memory;
-    const char *tag, *service_id, *deployment_id; /* of the item before; tag is borrowed from it */
+    /* Of the item before; tag is borrowed from it, source and level are ours (level NULL: the line's own). */
+    const char *tag, *service_id, *deployment_id, *source, *level;
 };
 
 void zn_piece_mark_add(struct zn_buf *line, int ordinal)
@@ -95,10 +96,22 @@ static bool plain_id(const char *s)
            strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
 }
 
+/* The one of the choices that s is; the first if it is none of them. */
+static const char *choice(const char *const *choices, const char *s)
+{
+    for (size_t i = 1; choices[i]; i++)
+        if (strcmp(choices[i], s) == 0)
+            return choices[i];
+    return choices[0];
+}
+
 /* service_id and deployment_id from a tag {"service_id":…,"deployment_id":…}; false = the line is not
- * one of a user's service ("zane.…" are the platform's own, other tags somebody else's). */
+ * one of a user's service ("zane.…" are the platform's own, other tags somebody else's). Lines of a build
+ * log have source and level as well; a container cannot choose its tag. */
 static bool read_tag(struct work *w, const char *tag)
 {
+    static const char *const sources[] = { "SERVICE", "SYSTEM", "BUILD", NULL };
+    static const char *const levels[] = { "", "ERROR", "WARN", "INFO", "DEBUG", NULL };
     zn_auto_json doc = NULL;
     struct zn_err ignored = { 0 };
 
@@ -111,6 +124,9 @@ static bool read_tag(struct work *w, const char *tag)
     if (!plain_id(zn_json_str(doc, "service_id", NULL)) ||
         !plain_id(zn_json_str(doc, "deployment_id", "unknown")))
         return false;
+    w->source = choice(sources, zn_json_str(doc, "source", ""));
+    const char *level = choice(levels, zn_json_str(doc, "level", ""));
+    w->level = *level ? level : NULL;
     w->service_id = zn_arena_strdup(&w->arena, zn_json_str(doc, "service_id", ""));
     w->deployment_id = zn_arena_strdup(&w->arena, zn_json_str(doc, "deployment_id", "unknown"));
     if (!w->service_id || !w->deployment_id)
@@ -127,7 +143,7 @@ static struct group *group_of(struct work *w, int64_t ns)
     json_t *stream;
     struct group *g;
 
-    snprintf(key, sizeof key, "%s/%" PRId64, w->service_id, slice);
+    snprintf(key, sizeof key, "%s/%s/%" PRId64, w->service_id, w->source, slice);
     for (size_t i = 0; i < w->ngroups; i++) {
         size_t at = (w->last_group + i) % w->ngroups; /* most often the same one again */
         if (strcmp(w->groups[at].key, key) == 0) {
@@ -140,7 +156,7 @@ static struct group *group_of(struct work *w, int64_t ns)
     *g = (struct group){ .key = zn_arena_strdup(&w->arena, key), .values = json_array(),
                          .last_ns = -1 };
     stream = json_pack("{s:{s:s,s:s,s:s,s:s%},s:o}", "stream", "app", "zane", "service_id",
-                       w->service_id, "source", "SERVICE", "slice", when, 13, "values", g->values);
+                       w->service_id, "source", w->source, "slice", when, 13, "values", g->values);
     if (!g->key || !stream || json_array_append_new(w->streams, stream) < 0)
         return NULL;
     w->last_group = w->ngroups++;
@@ -170,7 +186,9 @@ static json_t *metadata(struct work *w, struct group *g, const struct item *in, 
     const char *container = zn_json_str(obj, "container_id", ""); /* outlives the item */
     bool is_stderr = strcmp(in->source, "stderr") == 0;
     json_t *meta = json_pack("{s:s,s:s,s:s,s:s}", "level",
-                             zn_log_level_name(zn_log_level(plain.s, plain.n, is_stderr)), "stream",
+                             w->level ? w->level
+                                      : zn_log_level_name(zn_log_level(plain.s, plain.n, is_stderr)),
+                             "stream",
                              in->source, "container_id", in->container_id, "deployment_id",
                              w->deployment_id);
 

@@ -61,6 +61,7 @@
     " 'queued_at', " ZN_SQLT_TS("d.queued_at") ", 'started_at', " ZN_SQLT_TS("d.started_at") "," \
     " 'finished_at', " ZN_SQLT_TS("d.finished_at") ", 'redeploy_hash', d.is_redeploy_of,"        \
     " 'step', d.step, 'step_since', " ZN_SQLT_TS("d.step_since") ","                             \
+    " 'step_percent', d.step_percent,"                                                           \
     " 'changes', (select coalesce(jsonb_agg(" ZN_SQLT_CHANGE_DOC "), '[]')"                      \
     " from service_change c where c.deployment_hash = d.hash))"
 
@@ -211,6 +212,11 @@
     X(DEPLOYMENT_CANCEL, 2,                                                                      \
       "update deployment set status = 'CANCELLING', status_reason = $2 where hash = $1"          \
       " and finished_at is null")                                                                \
+    /* One that waits for its turn has no workflow that could end it. The row is locked before. */  \
+    X(DEPLOYMENT_CANCEL_WAITING, 2,                                                              \
+      "update deployment d set status = 'CANCELLED', status_reason = $2, finished_at = now()"    \
+      " where hash = $1 and status = 'QUEUED' and not exists (select 1 from deploy_slot l"       \
+      " where l.deployment_hash = d.hash) returning hash")                                       \
     X(OUTBOX_ADD, 3, "insert into outbox (kind, key, payload) values ($1, $2, $3::jsonb)")       \
     X(RECENT_DEPLOYMENTS, 1,                                                                     \
       "select jsonb_build_object('hash', d.hash, 'status', d.status, 'commit_message',"          \

@@ -22,37 +22,94 @@
       "where d.is_current_production and s.archived_at is null and d.status in ('HEALTHY',"    \
       " 'UNHEALTHY', 'STARTING', 'RESTARTING') and d.finished_at is not null"                  \
       " and not exists (select 1 from deploy_slot l where l.service_id = s.id) order by s.id") \
-    /* Taken by the oldest queued deployment of a service, or kept by the holder. */           \
+    X(QUEUE_LOCK, 0,                                                                           \
+      "select pg_advisory_xact_lock(hashtext('zane.deploys'))")                                \
+    /* Slots go to the oldest waiting deployments whose service is free. A head that somebody else\
+     * has locked is passed over: who locked it dispatches next. */                            \
+    X(QUEUE_DISPATCH, 0,                                                                       \
+      "with free as (select n, row_number() over (order by n) as k from server s,"             \
+      " generate_series(1, s.deploy_concurrency) n where s.id = 'local' and not exists (select 1"\
+      " from deploy_slot l where l.server_id = s.id and l.slot_no = n)),"                      \
+      " head as (select d.hash, d.service_id, d.queued_at from deployment d"                   \
+      " join service s on s.id = d.service_id where d.status = 'QUEUED' and s.archived_at is null"\
+      " and not exists (select 1 from deploy_slot l where l.service_id = d.service_id)"        \
+      " and not exists (select 1 from deployment o where o.service_id = d.service_id"          \
+      " and o.status = 'QUEUED' and (o.queued_at, o.hash) < (d.queued_at, d.hash))"            \
+      " order by d.queued_at, d.hash limit 100 for update of d skip locked),"                  \
+      " turn as (select hash, service_id, row_number() over (order by queued_at, hash) as k from head),"\
+      " taken as (insert into deploy_slot (service_id, deployment_hash, workflow_id, slot_no)" \
+      " select t.service_id, t.hash, 'deploy-' || t.hash, f.n from turn t join free f using (k)"\
+      " on conflict do nothing returning deployment_hash, service_id, workflow_id)"            \
+      " insert into outbox (kind, key, payload) select 'start_workflow', deployment_hash,"     \
+      " jsonb_build_object('workflow_type', 'deploy_service', 'workflow_id', workflow_id, 'input',"\
+      " jsonb_build_object('deployment', deployment_hash, 'service', service_id)) from taken"  \
+      " returning key")                                                                        \
+    /* The run that works on a deployment; no row: it is not its turn. */                      \
     X(LEASE_TAKE, 2,                                                                           \
-      "insert into deploy_slot (service_id, deployment_hash, run_id)"                          \
-      " select d.service_id, d.hash, $2 from deployment d where d.hash = $1 and not exists ("  \
-      "select 1 from deployment o where o.service_id = d.service_id and o.status = 'QUEUED'"   \
-      " and (o.queued_at, o.hash) < (d.queued_at, d.hash))"                                    \
-      " on conflict (service_id) do update set run_id = excluded.run_id"                       \
-      " where deploy_slot.deployment_hash = excluded.deployment_hash"                          \
+      "update deploy_slot set run_id = $2 where deployment_hash = $1 and slot_no is not null"  \
       " returning deployment_hash")                                                            \
-    /* The same for a run that is no deployment: not while one holds it, even of the same version. */ \
-    X(LEASE_TAKE_IDLE, 2,                                                                      \
-      "insert into deploy_slot (service_id, deployment_hash, run_id)"                          \
-      " select service_id, hash, $2 from deployment where hash = $1"                           \
+    /* A service for a run that is no deployment: not while a deployment holds it, even of the same\
+     * version. */                                                                             \
+    X(LEASE_TAKE_IDLE, 3,                                                                      \
+      "insert into deploy_slot (service_id, deployment_hash, run_id, workflow_id)"             \
+      " select service_id, hash, $2, $3 from deployment where hash = $1"                       \
       " on conflict (service_id) do update set run_id = excluded.run_id"                       \
       " where deploy_slot.run_id = excluded.run_id returning deployment_hash")                 \
-    X(LEASE_DROP_RUN, 2, "delete from deploy_slot where deployment_hash = $1 and run_id = $2") \
-    X(LEASE_HOLDER, 1,                                                                         \
-      "select l.deployment_hash from deploy_slot l join deployment d"                          \
-      " on d.service_id = l.service_id where d.hash = $1")                                     \
-    X(LEASE_DROP, 1, "delete from deploy_slot where deployment_hash = $1")                     \
+    X(LEASE_DROP_RUN, 2,                                                                       \
+      "delete from deploy_slot where deployment_hash = $1 and run_id = $2")                    \
+    X(LEASE_DROP, 1,                                                                           \
+      "delete from deploy_slot where deployment_hash = $1")                                    \
+    /* Leases whose holder should be found at Temporal by now. */                              \
+    X(LEASES_OLD, 0,                                                                           \
+      "select l.deployment_hash, l.workflow_id from deploy_slot l where l.acquired_at < now()" \
+      " - interval '60 seconds' and not exists (select 1 from outbox o where o.done_at is null"\
+      " and o.key = l.deployment_hash) order by l.acquired_at limit 100")                      \
+    X(DEPLOYMENT_ABANDON, 2,                                                                   \
+      "update deployment set status = 'FAILED', status_reason = $2, finished_at = now(), step = null,"\
+      " step_since = null, step_percent = null where hash = $1 and finished_at is null")       \
+    /* After a deployment that was given up: its service's route leads to what is in production. */\
+    X(ROUTE_BACK, 1,                                                                           \
+      "update service s set routed_hash = (select p.hash from deployment p where p.service_id = s.id"\
+      " and p.is_current_production and p.status <> 'FAILED') where s.routed_hash = $1"        \
+      " and not exists (select 1 from deployment d where d.hash = $1 and d.is_current_production)")\
+    /* The version that stopped for a deployment which was given up. $2: why it sleeps. */     \
+    X(PAUSED_WAKE, 2,                                                                          \
+      "update deployment p set status = 'STARTING', status_reason = null from deployment d"    \
+      " where d.hash = $1 and p.service_id = d.service_id and p.is_current_production"         \
+      " and p.status = 'SLEEPING' and p.status_reason = $2 returning p.hash, p.service_id")    \
+    X(ENVIRONMENTS_GONE, 1,                                                                    \
+      "select h as id from unnest($1::text[]) h where not exists (select 1 from environment e" \
+      " where e.id = h)")                                                                      \
+    /* Of these deployments' swarm services, those that nothing in the database stands for. */ \
+    X(ORPHANS, 1,                                                                              \
+      "select h as hash from unnest($1::text[]) h where not exists (select 1 from deployment d"\
+      " where d.hash = h and ((d.is_current_production and d.status not in ('FAILED', 'REMOVED',"\
+      " 'CANCELLED')) or exists (select 1 from deploy_slot l where l.service_id = d.service_id)))")\
     X(DEPLOYMENT_PREPARE, 2,                                                                   \
       "update deployment set status = 'PREPARING', started_at = coalesce(started_at, now()),"  \
-      " slot = $2, step = 'prepare', step_since = now()"                                       \
+      " slot = $2, step = 'prepare', step_since = now(), step_percent = null"                                       \
       " where hash = $1 and status in ('QUEUED', 'PREPARING') returning hash")                 \
     X(PREVIOUS_PRODUCTION, 1,                                                                  \
       "select p.hash, p.slot, p.status from deployment d join deployment p"                    \
       " on p.service_id = d.service_id and p.is_current_production and p.hash <> d.hash"       \
       " where d.hash = $1")                                                                    \
-    X(DEPLOYMENT_STEP, 2,                                                                      \
-      "update deployment set step = $2, step_since = now()"                                    \
-      " where hash = $1 and finished_at is null and step is distinct from $2")                 \
+    /* A step begins, once however often it is tried: with its line in the build log. */       \
+    X(DEPLOYMENT_STEP, 3,                                                                      \
+      "with moved as (update deployment set step = $2, step_since = now(), step_percent = null"\
+      " where hash = $1 and finished_at is null and step is distinct from $2"                  \
+      " returning hash, service_id) insert into deployment_line (service_id, deployment_hash, source,"\
+      " level, text) select service_id, hash, 'SYSTEM', 'INFO', $3 from moved where $3 <> ''") \
+    X(DEPLOYMENT_PERCENT, 2,                                                                   \
+      "update deployment set step_percent = $2::integer where hash = $1 and finished_at is null"\
+      " and step is not null")                                                                 \
+    X(LINE_ADD, 4,                                                                             \
+      "insert into deployment_line (service_id, deployment_hash, source, level, text)"         \
+      " select service_id, hash, $2, $3, $4 from deployment where hash = $1")                  \
+    X(LINES_NEXT, 0,                                                                           \
+      "select id, service_id, deployment_hash, source, level, text,"                           \
+      " (extract(epoch from at) * 1000000)::bigint as us from deployment_line order by id limit 500")\
+    X(LINES_DROP, 1,                                                                           \
+      "delete from deployment_line where id = any($1::bigint[])")                              \
     X(DEPLOYMENT_STATUS, 3,                                                                    \
       "update deployment set status = $2, status_reason = $3"                                  \
       " where hash = $1 and finished_at is null and status not in ('CANCELLING', $2)")         \
@@ -60,7 +117,7 @@
       "update deployment set status = 'CANCELLING' where hash = $1 and finished_at is null")   \
     X(DEPLOYMENT_FINISH, 3,                                                                    \
       "update deployment set status = $2, status_reason = $3, finished_at = now(),"            \
-      " step = null, step_since = null where hash = $1 and finished_at is null")               \
+      " step = null, step_since = null, step_percent = null where hash = $1 and finished_at is null")               \
     X(PRODUCTION_CLEAR, 1,                                                                     \
       "update deployment set is_current_production = false where is_current_production and"    \
       " hash <> $1 and service_id = (select service_id from deployment where hash = $1)")      \

@@ -290,24 +290,12 @@ static int list_filtered(struct zn_engine *e, const char *prefix, json_t *filter
     return 0;
 }
 
-int zn_engine_network_users(struct zn_engine *e, const char *environment_id, unsigned *ret,
-                            struct zn_err *err)
-{
-    zn_auto_json list = NULL;
-
-    if (list_filtered(e, "/services?filters=",
-                      json_pack("{s:[s+]}", "label", "zane.environment=", environment_id), &list,
-                      err) < 0)
-        return -1;
-    *ret = (unsigned)json_array_size(list);
-    return 0;
-}
-
 int zn_engine_volume_ensure(struct zn_engine *e, const char *name, const char *service_id,
-                            struct zn_err *err)
+                            const char *deployment, struct zn_err *err)
 {
-    zn_auto_json body = json_pack("{s:s,s:{s:s,s:s}}", "Name", name, "Labels", "zane.managed",
-                                  "true", "zane.service", service_id);
+    zn_auto_json body =
+        json_pack("{s:s,s:{s:s,s:s,s:s}}", "Name", name, "Labels", "zane.managed", "true",
+                  "zane.service", service_id, "zane.deployment", deployment);
 
     return zn_engine_call(e, "POST", "/volumes/create", body, NULL, err);
 }
@@ -318,15 +306,19 @@ int zn_engine_volume_remove(struct zn_engine *e, const char *name, struct zn_err
                   err);
 }
 
-int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, json_t **ret,
-                         struct zn_err *err)
+int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, const char *deployment,
+                         json_t **ret, struct zn_err *err)
 {
     zn_auto_json doc = NULL;
     zn_auto_json filters = json_pack("{s:[s+]}", "label", "zane.service=", service_id);
-    zn_auto_mem char *text = json_dumps(filters, JSON_COMPACT);
+    zn_auto_mem char *text = NULL;
     size_t i;
     json_t *v, *names;
 
+    if (deployment)
+        json_array_append_new(json_object_get(filters, "label"),
+                              json_sprintf("zane.deployment=%s", deployment));
+    text = json_dumps(filters, JSON_COMPACT);
     if (!text)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     if (call_named(e, "GET", "/volumes?filters=", text, "", NULL, &doc, err) < 0)
@@ -335,6 +327,46 @@ int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, json_t **r
     json_array_foreach (json_object_get(doc, "Volumes"), i, v)
         json_array_append(names, json_object_get(v, "Name"));
     *ret = names;
+    return 0;
+}
+
+/* [{"name", key}] of the objects in list that have the label. part: what holds name and labels; NULL =
+ * the object itself. */
+static json_t *labelled(const json_t *list, const char *part, const char *label, const char *key)
+{
+    json_t *out = json_array(), *one;
+    size_t i;
+
+    json_array_foreach (list, i, one) {
+        const json_t *spec = part ? json_object_get(one, part) : one;
+        const char *value = zn_json_str(json_object_get(spec, "Labels"), label, NULL);
+
+        if (value)
+            json_array_append_new(out, json_pack("{s:s,s:s}", "name", zn_json_str(spec, "Name", ""),
+                                                 key, value));
+    }
+    return out;
+}
+
+int zn_engine_services_deployed(struct zn_engine *e, json_t **ret, struct zn_err *err)
+{
+    zn_auto_json list = NULL;
+
+    if (list_filtered(e, "/services?filters=", json_pack("{s:[s]}", "label", "zane.deployment"), &list,
+                      err) < 0)
+        return -1;
+    *ret = labelled(list, "Spec", "zane.deployment", "deployment");
+    return 0;
+}
+
+int zn_engine_networks_owned(struct zn_engine *e, json_t **ret, struct zn_err *err)
+{
+    zn_auto_json list = NULL;
+
+    if (list_filtered(e, "/networks?filters=", json_pack("{s:[s]}", "label", "zane.environment"),
+                      &list, err) < 0)
+        return -1;
+    *ret = labelled(list, NULL, "zane.environment", "environment");
     return 0;
 }
 

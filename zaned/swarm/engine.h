@@ -80,20 +80,22 @@ int zn_engine_network_connect(struct zn_engine *e, const char *network, const ch
                               struct zn_err *err);
 int zn_engine_network_disconnect(struct zn_engine *e, const char *network, const char *container,
                                  struct zn_err *err);
-/* *ret: how many user services of ours name the network. */
-int zn_engine_network_users(struct zn_engine *e, const char *environment_id, unsigned *ret,
-                            struct zn_err *err);
-
+/* deployment: its hash, kept as a label of a volume that is made by this call. */
 int zn_engine_volume_ensure(struct zn_engine *e, const char *name, const char *service_id,
-                            struct zn_err *err);
+                            const char *deployment, struct zn_err *err);
 int zn_engine_volume_remove(struct zn_engine *e, const char *name, struct zn_err *err);
-/* *ret: new array with the names of the volumes made for a service. */
-int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, json_t **ret,
-                         struct zn_err *err);
+/* *ret: new array with the names of the volumes made for a service. deployment: only those that were
+ * made by it; NULL = all. */
+int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, const char *deployment,
+                         json_t **ret, struct zn_err *err);
 
 /* Same name and same zane.deployment label present already: fine. Another deployment's leftover of
  * the same name is removed first. */
 int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *err);
+/* *ret: new array [{"name", "deployment"}] of all swarm services that belong to a deployment. */
+int zn_engine_services_deployed(struct zn_engine *e, json_t **ret, struct zn_err *err);
+/* *ret: new array [{"name", "environment"}] of the networks of environments. */
+int zn_engine_networks_owned(struct zn_engine *e, json_t **ret, struct zn_err *err);
 /* ZN_NOT_FOUND if absent. *ret is a new reference. */
 int zn_engine_service_get(struct zn_engine *e, const char *name, json_t **ret, struct zn_err *err);
 int zn_engine_service_scale(struct zn_engine *e, const char *name, int64_t replicas,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "zaned/store/queue.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
 
@@ -45,9 +46,12 @@ enum zt_res zn_act_finish(struct zt_actx *c, void *work, json_t *input, json_t *
     int r = zn_tx(w->store, finish_tx, &e, &err);
 
     (void)result;
-    if (r == 0)
+    if (r == 0) {
         zn_info("deployment %s ended status=%s%s%s", e.hash, e.status, e.reason ? " reason=" : "",
                 e.reason ? e.reason : "");
+        zn_dep_line(w, e.hash, strcmp(e.status, "FAILED") == 0 ? "ERROR" : "INFO", "%s%s%s", e.status,
+                    e.reason ? ": " : ".", e.reason ? e.reason : "");
+    }
     return zn_act_result(c, r, &err);
 }
 
@@ -60,6 +64,7 @@ static int retire(struct zn_work *w, struct zt_actx *c, json_t *input, struct zn
     zn_name_service(zn_json_str(input, "service", ""), zn_json_str(p, "slot", "BLUE"), name);
     if (zn_service_remove(w, c, name, hash, err) < 0)
         return -1;
+    zn_dep_line(w, zn_json_str(input, "deployment", ""), "INFO", "The version before, %s, is gone.", hash);
     return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_OLD_STATUS, ZN_P(hash, "REMOVED", NULL), NULL,
                        err);
 }
@@ -72,12 +77,21 @@ enum zt_res zn_act_retire(struct zt_actx *c, void *work, json_t *input, json_t *
     return zn_act_result(c, retire(work, c, input, &err), &err);
 }
 
+static int release_tx(struct zn_conn *c, void *hash, struct zn_err *err)
+{
+    if (zn_sql(c, ZN_SQL_LEASE_DROP, ZN_P((const char *)hash), NULL, err) < 0)
+        return -1;
+    return zn_queue_dispatch(c, err);
+}
+
+/* Gives the slot back, and on to whoever is next. */
 enum zt_res zn_act_release(struct zt_actx *c, void *work, json_t *input, json_t **result)
 {
     struct zn_work *w = work;
     struct zn_err err = { 0 };
-    int r = zn_sql_once(w->store, ZN_SQL_LEASE_DROP, ZN_P(zn_json_str(input, "deployment", "")),
-                        NULL, &err);
+    zn_auto_mem char *hash = strdup(zn_json_str(input, "deployment", ""));
+    int r = hash ? zn_tx(w->store, release_tx, hash, &err)
+                 : zn_fail(&err, ZN_BUSY, "out of memory");
 
     (void)result;
     return zn_act_result(c, r, &err);
@@ -112,21 +126,6 @@ enum zt_res zn_act_cancel_all(struct zt_actx *c, void *work, json_t *input, json
     return zn_act_result(c, cancel_all(work, zn_json_str(input, "service", ""), &err), &err);
 }
 
-/* Removes the volumes that carry the service's label. */
-static int remove_volumes(struct zn_work *w, const char *service, struct zn_err *err)
-{
-    zn_auto_json names = NULL;
-    size_t i;
-    json_t *name;
-
-    if (zn_engine_volumes_of(w->engine, service, &names, err) < 0)
-        return -1;
-    json_array_foreach (names, i, name)
-        if (zn_engine_volume_remove(w->engine, json_string_value(name), err) < 0)
-            return -1;
-    return 0;
-}
-
 static int erase(struct zn_work *w, struct zt_actx *c, const char *service, struct zn_err *err)
 {
     static const char *const slots[] = { "BLUE", "GREEN" };
@@ -145,7 +144,7 @@ static int erase(struct zn_work *w, struct zt_actx *c, const char *service, stru
         if (zn_service_remove(w, c, name, NULL, err) < 0)
             return -1;
     }
-    if (remove_volumes(w, service, err) < 0)
+    if (zn_volumes_remove(w, service, NULL, err) < 0)
         return -1;
     zn_info("service %s erased", service);
     return zn_sql_once(w->store, ZN_SQL_SERVICE_DELETE, ZN_P(service), NULL, err);
@@ -168,7 +167,7 @@ const struct zt_activity zn_activities[] = {
     { "unroute", zn_act_unroute },     { "verify", zn_act_verify },
     { "cancelling", zn_act_cancelling }, { "finish", zn_act_finish },
     { "retire", zn_act_retire },       { "release", zn_act_release },
-    { "scale", zn_act_scale },
+    { "scale", zn_act_scale },         { "discard", zn_act_discard },
     { "cancel_all", zn_act_cancel_all }, { "erase", zn_act_erase },
 };
 const size_t zn_activities_count = sizeof zn_activities / sizeof *zn_activities;

@@ -11,7 +11,7 @@ enum { CRASHES_MAX = 3 };
 static const int64_t STABLE_MS = 2000; /* a service that nothing can be asked of must run this long */
 static const int64_t PROBE_DEADLINE_MS = 5000;
 static const int64_t VERIFY_MS = 15000;
-static const int64_t POLL_MAX_MS = 400;
+static const int64_t POLL_MAX_MS = 400, COMMAND_POLL_MAX_MS = 2000;
 
 /* State of one health check, over its polls. */
 struct health {
@@ -19,6 +19,7 @@ struct health {
     struct zn_check check;
     int64_t began_ms;
     int64_t running_since_ms; /* 0 = not running */
+    unsigned failed;          /* containers that ended, as far as the build log has them */
 };
 
 /* One look: 1 healthy, 0 not yet, -1 error (ZN_INVALID: it will not become healthy). */
@@ -32,6 +33,10 @@ static int look(struct zn_work *w, struct zt_actx *c, struct health *h, struct z
     bool running = view.any && view.newest.phase == ZN_TASK_RUNNING;
     if (view.failed || !running)
         zn_check_stopped(&view, "not scheduled yet", &h->check);
+    if (view.failed > h->failed) {
+        h->failed = view.failed;
+        zn_dep_line(w, h->dep.hash, "WARN", "%s", h->check.last);
+    }
     if (view.failed >= CRASHES_MAX)
         return zn_fail(err, ZN_INVALID, "it crashed %u times; the last time: %s", view.failed,
                        view.last_failed.err);
@@ -58,10 +63,23 @@ static int64_t began(struct zt_actx *c)
     return first;
 }
 
+/* A version that starts is asked more often than one that serves: people wait for it. A command costs a
+ * process in its container, so it is asked less often. */
+static int64_t poll_max_ms(const struct zn_check *c)
+{
+    int64_t ms = c->command ? COMMAND_POLL_MAX_MS : POLL_MAX_MS;
+
+    return c->interval_ms < ms ? c->interval_ms : ms;
+}
+
 static int health(struct zn_work *w, struct zt_actx *c, struct health *h, struct zn_err *err)
 {
     zn_check_read(h->dep.snapshot, &h->check);
-    if (zn_dep_step(w, h->dep.hash, "health", err) < 0)
+    char what[300];
+
+    zn_check_describe(&h->check, what, sizeof what);
+    if (zn_dep_step(w, h->dep.hash, "health", err, "Waiting at most %lld s until %s.",
+                    (long long)(h->check.timeout_ms / 1000), what) < 0)
         return -1;
     h->began_ms = began(c);
     for (unsigned i = 0;; i++) {
@@ -73,7 +91,7 @@ static int health(struct zn_work *w, struct zt_actx *c, struct health *h, struct
             return zn_fail(err, ZN_INVALID, "not healthy within %lld s; %s",
                            (long long)(h->check.timeout_ms / 1000),
                            h->check.last[0] ? h->check.last : "it does not stay up");
-        if (!zt_actx_wait(c, zn_backoff_ms(i, 40, POLL_MAX_MS, i * 40503u)))
+        if (!zt_actx_wait(c, zn_backoff_ms(i, 40, poll_max_ms(&h->check), i * 40503u)))
             return zn_fail(err, ZN_UNAVAILABLE, "interrupted");
     }
 }
@@ -103,7 +121,7 @@ enum zt_res zn_act_route(struct zt_actx *c, void *work, json_t *input, json_t **
     struct zn_work *w = work;
     const char *hash = zn_json_str(input, "deployment", "");
     struct zn_err err = { 0 };
-    int r = zn_dep_step(w, hash, "route", &err);
+    int r = zn_dep_step(w, hash, "route", &err, "Switching the route to the new version.");
 
     (void)result;
     if (r == 0)
@@ -171,7 +189,8 @@ static int verify(struct zn_work *w, struct zt_actx *c, json_t *input, struct zn
     size_t i;
     json_t *url;
 
-    if (zn_dep_load(w, input, &d, err) < 0 || zn_dep_step(w, d.hash, "verify", err) < 0)
+    if (zn_dep_load(w, input, &d, err) < 0 ||
+        zn_dep_step(w, d.hash, "verify", err, "Checking that visitors reach the new version.") < 0)
         return -1;
     json_array_foreach (json_object_get(d.snapshot, "urls"), i, url)
         if (!json_is_object(json_object_get(url, "redirect_to")) &&

@@ -7,32 +7,11 @@
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
 
-static const int64_t LEASE_POLL_MS = 500;
+static const int64_t LEASE_POLL_MS = 2000;
+static const int64_t PERCENT_MS = 1000; /* progress is written down at most this often */
 static const int64_t PULL_DEADLINE_MS = 25 * 60 * 1000;
 
-/* A lease whose workflow no longer runs was left behind by a terminated run. */
-static int drop_dead_lease(struct zn_work *w, const char *hash, struct zn_err *err)
-{
-    zn_auto_pgresult res = NULL;
-    enum zt_status status;
-    char id[96];
-
-    if (zn_sql_once(w->store, ZN_SQL_LEASE_HOLDER, ZN_P(hash), &res, err) < 0)
-        return -1;
-    if (PQntuples(res) == 0)
-        return 0;
-    const char *holder = zn_col(res, 0, "deployment_hash");
-    snprintf(id, sizeof id, "deploy-%s", holder);
-    if (zt_client_describe(w->temporal, id, &status, err) < 0) {
-        if (err->code != ZN_NOT_FOUND)
-            return -1;
-    } else if (status == ZT_RUNNING || status == ZT_CONTINUED_AS_NEW) {
-        return 0;
-    }
-    zn_warn("lease of %s was left behind by a run that ended: dropped", holder);
-    return zn_sql_once(w->store, ZN_SQL_LEASE_DROP, ZN_P(holder), NULL, err);
-}
-
+/* The lease came with the workflow; its run is written down. One that lost it waits for the next. */
 enum zt_res zn_act_acquire(struct zt_actx *c, void *work, json_t *input, json_t **result)
 {
     struct zn_work *w = work;
@@ -45,8 +24,6 @@ enum zt_res zn_act_acquire(struct zt_actx *c, void *work, json_t *input, json_t 
         return zn_act_result(c, -1, &err);
     if (PQntuples(res) == 1)
         return ZT_OK;
-    if (zt_actx_attempt(c) % 10 == 0 && drop_dead_lease(w, hash, &err) < 0)
-        return zn_act_result(c, -1, &err);
     return zt_fail(c, "busy", LEASE_POLL_MS, "another deployment of the service is running");
 }
 
@@ -104,6 +81,9 @@ static int prepare(struct zn_work *w, json_t *input, json_t **result, struct zn_
         return zn_fail(err, d.finished ? ZN_INVALID : ZN_BUSY, "the deployment is %s already",
                        d.status);
     *result = plan_of(&d, slot, previous);
+    const char *replaces = zn_json_str(json_object_get(*result, "previous"), "deployment", NULL);
+    zn_dep_line(w, d.hash, "INFO", replaces ? "Deploying to slot %s, in place of %s." : "Deploying to slot %s.",
+                slot, replaces);
     return 0;
 }
 
@@ -115,28 +95,49 @@ enum zt_res zn_act_prepare(struct zt_actx *c, void *work, json_t *input, json_t 
     return zn_act_result(c, r, &err);
 }
 
+struct progress {
+    struct zn_work *work;
+    struct zt_actx *act;
+    const char *hash;
+    int64_t written_ms;
+};
+
+/* Loss of one figure is nothing: the next comes soon. */
 static void pull_progress(void *arg, int percent)
 {
-    zt_heartbeat(arg, json_pack("{s:i}", "percent", percent));
+    struct progress *p = arg;
+    struct zn_err ignored = { 0 };
+    char text[8];
+
+    zt_heartbeat(p->act, json_pack("{s:i}", "percent", percent));
+    if (zn_now_ms() - p->written_ms < PERCENT_MS)
+        return;
+    p->written_ms = zn_now_ms();
+    snprintf(text, sizeof text, "%d", percent);
+    if (zn_sql_once(p->work->store, ZN_SQL_DEPLOYMENT_PERCENT, ZN_P(p->hash, text), NULL, &ignored) < 0)
+        zn_debug("progress of %s: %s", p->hash, ignored.msg);
 }
 
 static int pull(struct zn_work *w, struct zt_actx *c, json_t *input, json_t **result,
                 struct zn_err *err)
 {
     zn_auto_dep struct zn_dep d = { 0 };
-    struct zn_pull how = { pull_progress, c, zt_actx_cancel_fd(c), PULL_DEADLINE_MS, NULL };
     bool present;
     char pin[256];
 
-    if (zn_dep_load(w, input, &d, err) < 0 || zn_dep_step(w, d.hash, "pull", err) < 0)
+    if (zn_dep_load(w, input, &d, err) < 0)
         return -1;
     const char *image = zn_json_str(d.snapshot, "image", "");
-    if (zn_engine_image_present(w->engine, image, &present, err) < 0)
+    struct progress p = { w, c, d.hash, zn_now_ms() };
+    struct zn_pull how = { pull_progress, &p, zt_actx_cancel_fd(c), PULL_DEADLINE_MS, NULL };
+    if (zn_dep_step(w, d.hash, "pull", err, "Getting image %s.", image) < 0 ||
+        zn_engine_image_present(w->engine, image, &present, err) < 0)
         return -1;
     if (!present && zn_engine_pull(w->engine, image, &how, err) < 0)
         return -1;
     if (zn_engine_image_pin(w->engine, image, pin, err) < 0)
         return -1;
+    zn_dep_line(w, d.hash, "INFO", present ? "The image is here already: %s." : "Image pulled: %s.", pin);
     *result = json_pack("{s:s,s:b}", "image", pin, "pulled", !present);
     return 0;
 }
@@ -153,7 +154,8 @@ static int resources(struct zn_work *w, json_t *input, struct zn_err *err)
 {
     zn_auto_dep struct zn_dep d = { 0 };
 
-    if (zn_dep_load(w, input, &d, err) < 0 || zn_dep_step(w, d.hash, "resources", err) < 0)
+    if (zn_dep_load(w, input, &d, err) < 0 ||
+        zn_dep_step(w, d.hash, "resources", err, "Preparing network and volumes.") < 0)
         return -1;
     return zn_resources_ensure(w, &d, err);
 }
@@ -164,6 +166,21 @@ enum zt_res zn_act_resources(struct zt_actx *c, void *work, json_t *input, json_
 
     (void)result;
     return zn_act_result(c, resources(work, input, &err), &err);
+}
+
+/* Undo of resources for a deployment that was called off: the volumes that it made, and only those. What
+ * an environment or an earlier version had stays. */
+static int discard(struct zn_work *w, json_t *input, struct zn_err *err)
+{
+    return zn_volumes_remove(w, zn_json_str(input, "service", ""), zn_json_str(input, "deployment", ""), err);
+}
+
+enum zt_res zn_act_discard(struct zt_actx *c, void *work, json_t *input, json_t **result)
+{
+    struct zn_err err = { 0 };
+
+    (void)result;
+    return zn_act_result(c, discard(work, input, &err), &err);
 }
 
 /* Swarm name and hash of the version that runs now, out of the plan. */
@@ -197,12 +214,13 @@ static int pause_old(struct zn_work *w, struct zt_actx *c, json_t *input, struct
     const char *hash;
 
     previous_of(input, name, &hash);
-    if (zn_dep_step(w, zn_json_str(input, "deployment", ""), "pause", err) < 0)
+    if (zn_dep_step(w, zn_json_str(input, "deployment", ""), "pause", err,
+                    "Stopping the running version first: a writable volume or a host port is not shared.") < 0)
         return -1;
     if (zn_engine_service_scale(w->engine, name, 0, err) < 0)
         return err->code == ZN_NOT_FOUND ? 0 : -1;
     if (zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_OLD_STATUS,
-                    ZN_P(hash, "SLEEPING", "paused while its successor starts"), NULL, err) < 0)
+                    ZN_P(hash, "SLEEPING", ZN_PAUSED_REASON), NULL, err) < 0)
         return -1;
     return wait_running(w, c, name, false, err);
 }
@@ -243,7 +261,8 @@ static int create(struct zn_work *w, json_t *input, struct zn_err *err)
 {
     zn_auto_dep struct zn_dep d = { 0 };
 
-    if (zn_dep_load(w, input, &d, err) < 0 || zn_dep_step(w, d.hash, "create", err) < 0 ||
+    if (zn_dep_load(w, input, &d, err) < 0 ||
+        zn_dep_step(w, d.hash, "create", err, "Starting the new version as %s.", d.name) < 0 ||
         zn_dep_status(w, d.hash, "STARTING", NULL, err) < 0)
         return -1;
     return zn_service_ensure(w, &d, zn_json_str(input, "image", ""), err);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static const int64_t DEFAULT_TIMEOUT_S = 30, DEFAULT_INTERVAL_S = 30;
 static const int64_t PROBE_DEADLINE_MS = 5000;
 
@@ -27,6 +29,17 @@ void zn_check_read(const json_t *snapshot, struct zn_check *ret)
         c.any_answer = false;
     }
     *ret = c;
+}
+
+void zn_check_describe(const struct zn_check *c, char *ret, size_t size)
+{
+    if (c->command)
+        snprintf(ret, size, "the health command ends with status 0");
+    else if (c->port)
+        snprintf(ret, size, "GET %.200s on port %lld answers%s", c->path, (long long)c->port,
+                 c->any_answer ? "" : " 2xx");
+    else
+        snprintf(ret, size, "the container stays up");
 }
 
 static int ask_http(struct zn_work *w, const struct zn_dep *d, int cancel_fd, struct zn_check *c,
@@ -63,6 +76,7 @@ static int ask_command(struct zn_work *w, const struct zn_task *task, int cancel
     if (code == 0)
         return 1;
     snprintf(c->last, sizeof c->last, "health command ended with status %d: %s", code, out);
+    zn_utf8_mend(c->last);
     return 0;
 }
 
@@ -101,4 +115,5 @@ void zn_check_stopped(const struct zn_task_view *v, const char *absent, struct z
         snprintf(c->last, sizeof c->last, "the container is %s%s%s",
                  v->any ? v->newest.state : absent, v->any && v->newest.err[0] ? ": " : "",
                  v->any ? v->newest.err : "");
+    zn_utf8_mend(c->last);
 }

@@ -16,6 +16,8 @@ struct zn_check {
 };
 
 void zn_check_read(const json_t *snapshot, struct zn_check *ret);
+/* What must hold for it to be well, as the end of "… until": "GET /up on port 80 answers 2xx". */
+void zn_check_describe(const struct zn_check *c, char *ret, size_t size);
 
 /* Asks a running task: 1 well, 0 not well (c->last says why), -1 it could not be asked. cancel_fd ends
  * it early; -1 = none. A check without port and command is always well. */

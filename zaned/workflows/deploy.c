@@ -22,6 +22,7 @@ static const struct zt_activity_opts acquire = ACT("acquire", 15, 86400);
 static const struct zt_activity_opts prepare = ACT("prepare", 30, 1800);
 static const struct zt_activity_opts pull = ACT("pull", 1800, 3600);
 static const struct zt_activity_opts resources = ACT("resources", 60, 900);
+static const struct zt_activity_opts discard = ACT("discard", 60, 3600);
 static const struct zt_activity_opts pause_old = ACT("pause", 120, 900);
 static const struct zt_activity_opts resume_old = ACT("resume", 120, 3600);
 static const struct zt_activity_opts create = ACT("create", 60, 900);
@@ -45,6 +46,7 @@ struct step {
     const char *what; /* for the reason of a failure */
     const struct zt_activity_opts *act, *undo;
     bool (*when)(const struct deploy *d);
+    bool undo_if_failed; /* false: undone only if the deployment was called off */
 };
 
 static bool has_previous(const struct deploy *d)
@@ -64,14 +66,15 @@ static bool has_routes(const struct deploy *d)
 
 /* Order matters: undone from the last one begun to the first. */
 static const struct step steps[] = {
-    { "preparing", &prepare, NULL, NULL },
-    { "getting the image", &pull, NULL, NULL },
-    { "creating network and volumes", &resources, NULL, NULL },
-    { "stopping the running version", &pause_old, &resume_old, must_pause },
-    { "creating the service", &create, &remove_new, NULL },
-    { "health check", &health, NULL, NULL },
-    { "switching the route", &route, &unroute, NULL },
-    { "check through the proxy", &verify, NULL, has_routes },
+    { "preparing", &prepare, NULL, NULL, false },
+    { "getting the image", &pull, NULL, NULL, false },
+    /* A version that failed may have written to its new volumes: the next one finds that. */
+    { "creating network and volumes", &resources, &discard, NULL, false },
+    { "stopping the running version", &pause_old, &resume_old, must_pause, true },
+    { "creating the service", &create, &remove_new, NULL, true },
+    { "health check", &health, NULL, NULL, false },
+    { "switching the route", &route, &unroute, NULL, true },
+    { "check through the proxy", &verify, NULL, has_routes, false },
 };
 enum { NSTEPS = sizeof steps / sizeof *steps };
 
@@ -109,10 +112,11 @@ static enum zt_res run_step(struct zt_wf *w, struct deploy *d, const struct step
 }
 
 /* Undoes the steps 0 … last; each undo accepts that its step never happened. */
-static void undo(struct zt_wf *w, const struct deploy *d, int last)
+static void undo(struct zt_wf *w, const struct deploy *d, int last, bool canceled)
 {
     for (int i = last; i >= 0; i--)
-        if (steps[i].undo && (!steps[i].when || steps[i].when(d)))
+        if (steps[i].undo && (canceled || steps[i].undo_if_failed) &&
+            (!steps[i].when || steps[i].when(d)))
             zt_do(w, steps[i].undo, facts(d), NULL);
 }
 
@@ -140,7 +144,7 @@ static void fail(struct zt_wf *w, const struct deploy *d, int last, bool cancele
     zt_shield(w, true);
     if (canceled)
         zt_do(w, &cancelling, facts(d), NULL);
-    undo(w, d, last);
+    undo(w, d, last, canceled);
     zt_do(w, &finish, outcome(d, canceled ? "CANCELLED" : "FAILED", reason), NULL);
 }
 

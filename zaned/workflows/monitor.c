@@ -1,19 +1,15 @@
 #include "zaned/workflows/monitor.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "zaned/workflows/check.h"
+#include "zaned/workflows/periodic.h"
 
-static const int64_t TICK_MS = 2000;
+static const int64_t TICK_MS = 2000, FAILING_MS = 20000;
 static const int64_t INTERVAL_MIN_MS = 5000, INTERVAL_MAX_MS = 60000;
 static const int64_t SOON_MS = 5000; /* one that is not well is looked at this often */
 enum { HASH_LEN = 40 };
@@ -28,9 +24,7 @@ struct due {
 
 struct zn_monitor {
     struct zn_work *work;
-    pthread_t thread;
-    int wake; /* eventfd: readable for good once the monitor stops */
-    atomic_bool stop;
+    struct zn_periodic *thread;
     struct due *due;
     size_t ndue, cap;
 };
@@ -75,8 +69,8 @@ static const char *not_running(const struct zn_task_view *v, struct zn_check *c)
 }
 
 /* Looks at one deployment. *status: NULL if nothing can be said yet. */
-static int look(struct zn_monitor *m, const struct zn_dep *d, struct due *due, struct zn_check *c,
-                const char **status, struct zn_err *err)
+static int look(struct zn_monitor *m, struct zn_periodic *self, const struct zn_dep *d, struct due *due,
+                struct zn_check *c, const char **status, struct zn_err *err)
 {
     struct zn_task_view view;
     int r;
@@ -92,7 +86,7 @@ static int look(struct zn_monitor *m, const struct zn_dep *d, struct due *due, s
         *status = not_running(&view, c);
         return 0;
     }
-    r = zn_check_ask(m->work, d, &view.newest, m->wake, c, err);
+    r = zn_check_ask(m->work, d, &view.newest, zn_periodic_stop_fd(self), c, err);
     if (r < 0)
         return -1;
     /* One bad answer may be a hiccup; the next look comes soon and decides. */
@@ -108,7 +102,8 @@ static int64_t between(int64_t ms, int64_t min, int64_t max)
     return ms < min ? min : ms > max ? max : ms;
 }
 
-static int watch(struct zn_monitor *m, PGresult *rows, int row, struct zn_err *err)
+static int watch(struct zn_monitor *m, struct zn_periodic *self, PGresult *rows, int row,
+                 struct zn_err *err)
 {
     struct zn_dep d = { 0 };
     struct zn_check c;
@@ -125,8 +120,8 @@ static int watch(struct zn_monitor *m, PGresult *rows, int row, struct zn_err *e
     if (zn_dep_read(m->work, rows, row, &d, err) < 0)
         return -1;
     zn_check_read(d.snapshot, &c);
-    r = look(m, &d, due, &c, &status, err);
-    if (r == 0 && status && !atomic_load(&m->stop)) {
+    r = look(m, self, &d, due, &c, &status, err);
+    if (r == 0 && status && !zn_periodic_stopping(self)) {
         bool well = strcmp(status, "HEALTHY") == 0;
         const char *reason = well ? NULL : c.last;
 
@@ -141,8 +136,9 @@ static int watch(struct zn_monitor *m, PGresult *rows, int row, struct zn_err *e
     return r;
 }
 
-static int round_of(struct zn_monitor *m, struct zn_err *err)
+static int round_of(void *arg, struct zn_periodic *self, struct zn_err *err)
 {
+    struct zn_monitor *m = arg;
     zn_auto_pgresult rows = NULL;
     int bad = 0;
 
@@ -150,55 +146,27 @@ static int round_of(struct zn_monitor *m, struct zn_err *err)
         return -1;
     for (size_t i = 0; i < m->ndue; i++)
         m->due[i].seen = false;
-    for (int i = 0; i < PQntuples(rows) && !atomic_load(&m->stop); i++) {
+    for (int i = 0; i < PQntuples(rows) && !zn_periodic_stopping(self); i++) {
         struct zn_err one = { 0 };
 
-        if (watch(m, rows, i, &one) < 0 && !bad++)
+        if (watch(m, self, rows, i, &one) < 0 && !bad++)
             *err = one;
     }
     forget_unseen(m);
     return bad ? -1 : 0;
 }
 
-static void *monitor_main(void *arg)
-{
-    struct zn_monitor *m = arg;
-    unsigned failures = 0;
-    int64_t wait = TICK_MS;
-
-    while (!atomic_load(&m->stop)) {
-        struct pollfd p = { .fd = m->wake, .events = POLLIN };
-        struct zn_err err = { 0 };
-
-        if (poll(&p, 1, (int)wait) > 0)
-            continue;
-        if (round_of(m, &err) == 0) {
-            failures = 0;
-            wait = TICK_MS;
-            continue;
-        }
-        if (failures++ % 10 == 0)
-            zn_warn("monitor: %s %s", err.msg, err.detail);
-        wait = zn_backoff_ms(failures, TICK_MS, 20000, failures * 2654435761u);
-    }
-    return NULL;
-}
-
 int zn_monitor_start(struct zn_work *w, struct zn_monitor **ret, struct zn_err *err)
 {
     struct zn_monitor *m = calloc(1, sizeof *m);
-    int r;
 
     if (!m)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     m->work = w;
-    m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r = m->wake < 0 ? errno : pthread_create(&m->thread, NULL, monitor_main, m);
-    if (r) {
-        if (m->wake >= 0)
-            close(m->wake);
+    struct zn_periodic_config c = { "monitor", round_of, m, TICK_MS, TICK_MS, FAILING_MS };
+    if (zn_periodic_start(&c, &m->thread, err) < 0) {
         free(m);
-        return zn_fail_errno(err, r, "starting the monitor");
+        return -1;
     }
     *ret = m;
     return 0;
@@ -206,15 +174,9 @@ int zn_monitor_start(struct zn_work *w, struct zn_monitor **ret, struct zn_err *
 
 void zn_monitor_stop(struct zn_monitor *m)
 {
-    uint64_t one = 1;
-
     if (!m)
         return;
-    atomic_store(&m->stop, true);
-    if (write(m->wake, &one, sizeof one) < 0)
-        zn_warn("monitor: eventfd: %s", strerror(errno));
-    pthread_join(m->thread, NULL);
-    close(m->wake);
+    zn_periodic_stop(m->thread);
     free(m->due);
     free(m);
 }

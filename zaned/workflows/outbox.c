@@ -51,7 +51,20 @@ static int cancel_workflow(struct zn_work *w, const json_t *p, struct zn_err *er
     return -1;
 }
 
-static int deliver(struct zn_work *w, const char *kind, const char *payload, struct zn_err *err)
+/* request_id: of the row, so that the workflow gets it once however often it is delivered. */
+static int signal_workflow(struct zn_work *w, const json_t *p, const char *request_id,
+                           struct zn_err *err)
+{
+    const char *id = zn_json_str(p, "workflow_id", "");
+
+    if (zt_client_signal_once(w->temporal, id, zn_json_str(p, "signal", ""),
+                              json_object_get(p, "input"), request_id, err) == 0 ||
+        err->code == ZN_NOT_FOUND)
+        return 0; /* it ended before */
+    return -1;
+}
+
+static int deliver(struct zn_work *w, const char *row_id, const char *kind, const char *payload, struct zn_err *err)
 {
     zn_auto_json p = NULL;
 
@@ -61,6 +74,12 @@ static int deliver(struct zn_work *w, const char *kind, const char *payload, str
         return start_workflow(w, p, err);
     if (strcmp(kind, "cancel_workflow") == 0)
         return cancel_workflow(w, p, err);
+    if (strcmp(kind, "signal_workflow") == 0) {
+        char request[48];
+
+        snprintf(request, sizeof request, "outbox-%.40s", row_id);
+        return signal_workflow(w, p, request, err);
+    }
     return zn_fail(err, ZN_INVALID, "unknown outbox kind %s", kind);
 }
 
@@ -71,7 +90,7 @@ static int deliver_row(struct zn_work *w, PGresult *rows, int i, struct zn_err *
     char wait[32];
     unsigned tries = (unsigned)zn_col_i64(rows, i, "attempts");
 
-    if (deliver(w, kind, zn_col(rows, i, "payload"), &why) == 0)
+    if (deliver(w, id, kind, zn_col(rows, i, "payload"), &why) == 0)
         return zn_sql_once(w->store, ZN_SQL_OUTBOX_DONE, ZN_P(id, NULL), NULL, err);
     zn_warn("outbox %s of %s: %s try=%u", kind, zn_col(rows, i, "key"), why.msg, tries + 1);
     if (why.code == ZN_INVALID) /* no later try can succeed; the row keeps the reason */

@@ -9,7 +9,7 @@ struct zn_work;
 struct zn_outbox;
 
 /* Row payloads: start_workflow {workflow_type, workflow_id, input}; cancel_workflow {workflow_id,
- * reason}. w is borrowed. */
+ * reason}; signal_workflow {workflow_id, signal, input}. w is borrowed. */
 int zn_outbox_start(struct zn_work *w, struct zn_outbox **ret, struct zn_err *err);
 void zn_outbox_stop(struct zn_outbox *o); /* joins; NULL is fine */
 

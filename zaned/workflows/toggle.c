@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "zaned/store/queue.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
 
@@ -37,8 +38,22 @@ static int scale(struct zn_work *w, json_t *input, struct zn_err *err)
     return asleep ? 0 : zn_service_restore(w, &d, err);
 }
 
+struct lease {
+    const char *hash, *run_id;
+};
+
+static int drop_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    struct lease *l = arg;
+
+    if (zn_sql(c, ZN_SQL_LEASE_DROP_RUN, ZN_P(l->hash, l->run_id), NULL, err) < 0)
+        return -1;
+    return zn_queue_dispatch(c, err); /* a deployment may have been asked for meanwhile */
+}
+
 /* 1: done, or archived meanwhile; 0: a deployment works on the service; -1: error. */
-static int scale_alone(struct zn_work *w, json_t *input, const char *run_id, struct zn_err *err)
+static int scale_alone(struct zn_work *w, json_t *input, const char *run_id, const char *workflow_id,
+                       struct zn_err *err)
 {
     zn_auto_dep struct zn_dep d = { 0 };
     zn_auto_pgresult res = NULL;
@@ -46,12 +61,13 @@ static int scale_alone(struct zn_work *w, json_t *input, const char *run_id, str
 
     if (zn_dep_load(w, input, &d, err) < 0)
         return err->code == ZN_NOT_FOUND ? 1 : -1;
-    if (zn_sql_once(w->store, ZN_SQL_LEASE_TAKE_IDLE, ZN_P(d.hash, run_id), &res, err) < 0)
+    if (zn_sql_once(w->store, ZN_SQL_LEASE_TAKE_IDLE, ZN_P(d.hash, run_id, workflow_id), &res, err) < 0)
         return -1;
     if (PQntuples(res) == 0)
         return 0;
     int r = scale(w, input, err);
-    if (zn_sql_once(w->store, ZN_SQL_LEASE_DROP_RUN, ZN_P(d.hash, run_id), NULL, &drop) < 0 && r == 0) {
+    struct lease l = { d.hash, run_id };
+    if (zn_tx(w->store, drop_tx, &l, &drop) < 0 && r == 0) {
         *err = drop;
         return -1;
     }
@@ -61,7 +77,7 @@ static int scale_alone(struct zn_work *w, json_t *input, const char *run_id, str
 enum zt_res zn_act_scale(struct zt_actx *c, void *work, json_t *input, json_t **result)
 {
     struct zn_err err = { 0 };
-    int r = scale_alone(work, input, zt_actx_run_id(c), &err);
+    int r = scale_alone(work, input, zt_actx_run_id(c), zt_actx_workflow_id(c), &err);
 
     (void)result;
     if (r == 0)

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+enum { LINE_MAX_LEN = 1000 };
+
 int zn_dep_read(struct zn_work *w, PGresult *rows, int row, struct zn_dep *ret, struct zn_err *err)
 {
     const char *text = zn_col(rows, row, "snapshot");
@@ -70,9 +72,31 @@ enum zt_res zn_act_result(struct zt_actx *c, int r, struct zn_err *err)
     return zt_fail(c, zn_code_name(err->code), final ? -1 : 0, "%s", err->msg);
 }
 
-int zn_dep_step(struct zn_work *w, const char *hash, const char *step, struct zn_err *err)
+int zn_dep_step(struct zn_work *w, const char *hash, const char *step, struct zn_err *err,
+                const char *fmt, ...)
 {
-    return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_STEP, ZN_P(hash, step), NULL, err);
+    char line[LINE_MAX_LEN];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    zn_utf8_mend(line);
+    return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_STEP, ZN_P(hash, step, line), NULL, err);
+}
+
+void zn_dep_line(struct zn_work *w, const char *hash, const char *level, const char *fmt, ...)
+{
+    char line[LINE_MAX_LEN];
+    struct zn_err err = { 0 };
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    zn_utf8_mend(line);
+    if (zn_sql_once(w->store, ZN_SQL_LINE_ADD, ZN_P(hash, "SYSTEM", level, line), NULL, &err) < 0)
+        zn_warn("build log of %s: %s; left out: %s", hash, err.msg, line);
 }
 
 int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const char *reason,
@@ -161,6 +185,20 @@ int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err)
     return zn_engine_network_connect(w->engine, network, container, err);
 }
 
+int zn_network_remove(struct zn_work *w, const char *network, struct zn_err *err)
+{
+    char container[72];
+
+    if (zn_engine_container_of(w->engine, ZN_EDGE_SERVICE, container, err) == 0) {
+        if (zn_engine_network_disconnect(w->engine, network, container, err) < 0)
+            return zn_wrap(err, "proxy");
+    } else if (err->code != ZN_NOT_FOUND) {
+        return -1;
+    }
+    memset(err, 0, sizeof *err);
+    return zn_engine_network_remove(w->engine, network, err);
+}
+
 int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
 {
     size_t i;
@@ -173,9 +211,24 @@ int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err
 
         zn_name_volume(zn_json_str(v, "id", ""), name);
         if (!zn_json_str(v, "host_path", NULL) &&
-            zn_engine_volume_ensure(w->engine, name, d->service_id, err) < 0)
+            zn_engine_volume_ensure(w->engine, name, d->service_id, d->hash, err) < 0)
             return -1;
     }
+    return 0;
+}
+
+int zn_volumes_remove(struct zn_work *w, const char *service, const char *deployment,
+                      struct zn_err *err)
+{
+    zn_auto_json names = NULL;
+    size_t i;
+    json_t *name;
+
+    if (zn_engine_volumes_of(w->engine, service, deployment, &names, err) < 0)
+        return -1;
+    json_array_foreach (names, i, name)
+        if (zn_engine_volume_remove(w->engine, json_string_value(name), err) < 0)
+            return -1;
     return 0;
 }
 
@@ -235,27 +288,4 @@ int zn_service_restore(struct zn_work *w, const struct zn_dep *d, struct zn_err 
         zn_resources_ensure(w, d, err) < 0)
         return -1;
     return zn_service_ensure(w, d, image, err);
-}
-
-int zn_reconcile(struct zn_work *w, struct zn_err *err)
-{
-    zn_auto_pgresult rows = NULL;
-    int bad = 0;
-
-    if (zn_sql_once(w->store, ZN_SQL_WORK_WANTED, ZN_P0, &rows, err) < 0)
-        return -1;
-    for (int i = 0; i < PQntuples(rows); i++) {
-        struct zn_dep d = { 0 };
-        struct zn_err one = { 0 };
-
-        if (zn_dep_read(w, rows, i, &d, &one) < 0 || zn_service_restore(w, &d, &one) < 0 ||
-            (zn_edge_attach(w, d.network, &one) < 0 && one.code != ZN_NOT_FOUND)) {
-            zn_warn("reconcile %s: %s", zn_col(rows, i, "service_id"), one.msg);
-            bad++;
-        }
-        zn_dep_done(&d);
-    }
-    if (zn_route_sync(w, err) < 0)
-        return -1;
-    return bad ? zn_fail(err, ZN_UNAVAILABLE, "%d services could not be restored", bad) : 0;
 }

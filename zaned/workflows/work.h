@@ -27,6 +27,8 @@ struct zn_work { /* all borrowed; set once before the worker starts */
 };
 
 #define ZN_EDGE_SERVICE "zn-caddy" /* swarm name of the proxy */
+/* Why a version sleeps that nobody put to sleep. */
+#define ZN_PAUSED_REASON "paused while its successor starts"
 
 /* One deployment with its service and environment; texts live as long as `rows`. */
 struct zn_dep {
@@ -48,8 +50,15 @@ void zn_dep_done(struct zn_dep *d);
 /* Error of an activity to its result: invalid and absent things are not tried again. */
 enum zt_res zn_act_result(struct zt_actx *c, int r, struct zn_err *err);
 
-/* Sets the deployment's step (what it is doing) or its status; not the end of either. */
-int zn_dep_step(struct zn_work *w, const char *hash, const char *step, struct zn_err *err);
+/* Sets the deployment's step (what it is doing), with a line in the build log that says so; the line
+ * comes once however often the step is tried. */
+int zn_dep_step(struct zn_work *w, const char *hash, const char *step, struct zn_err *err,
+                const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* One line of the build log (at most 1,000 bytes). level: "INFO", "WARN" or "ERROR". A line that cannot
+ * be written is left out, with a warning in the log: no deployment fails for it. */
+void zn_dep_line(struct zn_work *w, const char *hash, const char *level, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Sets its status; not its end. */
 int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const char *reason,
                   struct zn_err *err);
 
@@ -57,8 +66,14 @@ int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const
 int zn_route_sync(struct zn_work *w, struct zn_err *err);
 /* Connects the proxy to an environment's network. ZN_NOT_FOUND: no task of it runs here yet. */
 int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err);
-/* Creates the network of its environment and its volumes if they are absent. */
+/* Takes the proxy off a network and removes it; absent is fine, in use is ZN_BUSY. */
+int zn_network_remove(struct zn_work *w, const char *network, struct zn_err *err);
+/* Creates the network of its environment and its volumes if they are absent. A volume that is made here
+ * carries the deployment's hash. */
 int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err *err);
+/* Removes the volumes that were made for a service. deployment: only those that it made; NULL = all. */
+int zn_volumes_remove(struct zn_work *w, const char *service, const char *deployment,
+                      struct zn_err *err);
 /* Creates the swarm service of a deployment if it is absent. image: pinned reference. */
 int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
                       struct zn_err *err);
@@ -67,7 +82,5 @@ int zn_service_restore(struct zn_work *w, const struct zn_dep *d, struct zn_err 
 /* Removes a swarm service if it belongs to that deployment, and waits until its containers are gone. */
 int zn_service_remove(struct zn_work *w, struct zt_actx *c, const char *name, const char *hash,
                       struct zn_err *err);
-/* Recreates production services that the swarm has lost, and the routes. Called now and then. */
-int zn_reconcile(struct zn_work *w, struct zn_err *err);
 
 #endif

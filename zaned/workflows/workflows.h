@@ -24,6 +24,7 @@ enum zt_res zn_act_acquire(struct zt_actx *c, void *work, json_t *input, json_t 
 enum zt_res zn_act_prepare(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_pull(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_resources(struct zt_actx *c, void *work, json_t *input, json_t **result);
+enum zt_res zn_act_discard(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_pause(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_resume(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_create(struct zt_actx *c, void *work, json_t *input, json_t **result);
