@@ -123,7 +123,7 @@ $(B)/unit/%: tests/unit/%.c $$(call unit_objs,$$*) $(BASE_O)
 
 # Programs that integration tests drive against real components: tests/integration/c/<layer>_*.c
 probes: $(B)/probe/temporal/worker_probe $(B)/probe/temporal/grpc_probe $(B)/probe/proxy/proxy_render \
-        $(B)/probe/temporal/workflow_example $(B)/probe/store/catalogue_probe $(B)/probe/api/routes_probe
+        $(B)/probe/temporal/workflow_example $(B)/probe/temporal/schedule_probe $(B)/probe/store/catalogue_probe $(B)/probe/api/routes_probe
 $(B)/probe/%: tests/integration/c/$$(notdir $$*).c $$(call unit_objs,$$*) $(BASE_O)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $(filter %.c %.o,$^) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@

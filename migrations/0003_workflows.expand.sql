@@ -33,3 +33,11 @@ alter table outbox drop constraint outbox_kind_check;
 alter table outbox add constraint outbox_kind_check
     check (kind in ('start_workflow', 'cancel_workflow', 'signal_workflow'));
 create index outbox_key on outbox (key, id) where done_at is null;
+
+-- Archived places free their names at once; their rows go when all that was in them is gone.
+alter table project add column archived_at timestamptz;
+alter table project drop constraint project_slug_key;
+create unique index project_live_slug on project (slug) where archived_at is null;
+alter table environment add column archived_at timestamptz;
+alter table environment drop constraint environment_project_id_name_key;
+create unique index environment_live_name on environment (project_id, name) where archived_at is null;

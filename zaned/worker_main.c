@@ -213,16 +213,39 @@ static int start_worker(struct worker_role *r, struct zn_err *err)
     return zn_outbox_start(&r->work, &r->outbox, err);
 }
 
+/* Tried until it is there: the worker works without it. */
+static void ensure_schedule(struct worker_role *r)
+{
+    struct zt_schedule daily = { .id = "housekeeping", .type = "housekeeping", .queue = ZN_TASK_QUEUE,
+                                 .workflow_id = "housekeeping", .every_ms = 86400000,
+                                 .phase_ms = 3 * 3600000, .execution_timeout_ms = 3600000 };
+
+    for (unsigned i = 0;; i++) {
+        struct zn_err err = { 0 };
+
+        if (zt_client_schedule(r->work.temporal, &daily, &err) == 0)
+            return;
+        if (i % 10 == 0)
+            zn_warn("schedule of the housekeeping: %s", err.msg);
+        if (!pause_for(r, zn_backoff_ms(i, 1000, 60000, i * 40503u)))
+            return;
+    }
+}
+
 /* What can be had only once Temporal is there runs beside the signal wait. */
 static void *late_main(void *arg)
 {
     struct worker_role *r = arg;
     struct zn_err err = { 0 };
 
-    if (await_namespace(r) && start_worker(r, &err) < 0) {
+    if (!await_namespace(r))
+        return NULL;
+    if (start_worker(r, &err) < 0) {
         zn_error("worker: %s", err.msg);
         kill(getpid(), SIGTERM);
+        return NULL;
     }
+    ensure_schedule(r);
     return NULL;
 }
 

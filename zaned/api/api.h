@@ -103,9 +103,10 @@ struct zn_route {
 
 /* Tables of the areas, gathered in routes.c. */
 extern const struct zn_route zn_auth_routes[], zn_system_routes[], zn_project_routes[],
-    zn_service_routes[], zn_deployment_routes[], zn_log_routes[], zn_toggle_routes[];
+    zn_service_routes[], zn_deployment_routes[], zn_log_routes[], zn_toggle_routes[],
+    zn_place_routes[];
 extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_service_nroutes,
-    zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes;
+    zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes, zn_place_nroutes;
 
 /* Decodes the body (no body = an empty object) by base/json tables. More rules of the caller's can
  * add to err->fields afterwards: see zn_call_field. */

@@ -8,6 +8,7 @@
 #include "zaned/api/password.h"
 #include "zaned/api/session.h"
 #include "zaned/config.h"
+#include "zaned/domain/names.h"
 #include "zaned/store/store.h"
 
 enum { CSRF_LEN = 32, LOGIN_LIMIT = 20, LOGIN_WINDOW_S = 60 };
@@ -200,8 +201,8 @@ static int first_admin_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
     if (zn_col_bool(exists, 0, "yes"))
         return zn_fail(err, ZN_DENIED, "A user already exists.");
     zn_id("wrk_", 11, wrk, sizeof wrk);
-    zn_id("prj_", 11, prj, sizeof prj);
-    zn_id("project_env_", 15, env, sizeof env);
+    zn_id(ZN_ID_PROJECT, 11, prj, sizeof prj);
+    zn_id(ZN_ID_ENVIRONMENT, 15, env, sizeof env);
     if (zn_sql(conn, ZN_SQL_USER_INSERT, ZN_P(t->in->username, t->hash, "true"), &user, err) < 0)
         return -1;
     snprintf(t->user, sizeof t->user, "%s", zn_col(user, 0, "id"));

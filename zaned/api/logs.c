@@ -1,7 +1,7 @@
-/* POST /api/logs/ingest and GET /api/search/logs (docs/logs.md). */
+/* POST /api/logs/ingest, GET /api/search/logs and the build log of a deployment (docs/logs.md). */
 #include "base/clock.h"
 #include "base/log.h"
-#include "zaned/api/api.h"
+#include "zaned/api/services.h"
 #include "zaned/logs/ingest.h"
 #include "zaned/logs/search.h"
 
@@ -105,22 +105,73 @@ static int read_search(struct zn_call *c, struct zn_search *q, struct zn_err *er
     return 0;
 }
 
-static int search(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+static int answer(struct zn_call *c, const struct zn_search *q, struct zn_reply *reply,
+                  struct zn_err *err)
 {
     int64_t started = zn_now_ms();
-    struct zn_search q;
     json_t *page = NULL;
 
-    if (read_search(c, &q, err) < 0 || zn_search(c->api->loki, &q, zn_wall_ns(), &page, err) < 0)
+    if (zn_search(c->api->loki, q, zn_wall_ns(), &page, err) < 0)
         return -1;
     json_object_set_new(page, "query_time_ms", json_real((double)(zn_now_ms() - started)));
     zn_reply_json(reply, 200, page);
     return 0;
 }
 
+static int search(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct zn_search q;
+
+    if (read_search(c, &q, err) < 0)
+        return -1;
+    return answer(c, &q, reply, err);
+}
+
+/* --- build log -------------------------------------------------------------------------------------- */
+
+struct build_log {
+    struct zn_call *call;
+    const char *service_id;
+};
+
+static int find_tx(struct zn_conn *c, void *arg, struct zn_err *err)
+{
+    struct build_log *b = arg;
+    const char *hash = zn_request_param(b->call->req, "deployment_hash");
+    zn_auto_service s = { 0 };
+    zn_auto_pgresult res = NULL;
+
+    if (zn_service_by_path(c, b->call, false, &s, err) < 0 ||
+        zn_sql(c, ZN_SQL_DEPLOYMENT_ONE, ZN_P(s.id, hash), &res, err) < 0)
+        return -1;
+    if (PQntuples(res) == 0)
+        return zn_fail(err, ZN_NOT_FOUND,
+                       "A deployment with the hash `%.60s` does not exist for this service.", hash);
+    b->service_id = s.id;
+    return 0;
+}
+
+/* What a deployment did, step by step, and what its build printed. */
+static int build_log(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct build_log b = { .call = c };
+    struct zn_search q;
+
+    if (read_search(c, &q, err) < 0 || zn_tx(c->api->store, find_tx, &b, err) < 0)
+        return -1;
+    q.service_id = b.service_id;
+    q.deployment_id = zn_request_param(c->req, "deployment_hash");
+    q.sources = ZN_SEARCH_SYSTEM | ZN_SEARCH_BUILD;
+    return answer(c, &q, reply, err);
+}
+
 const struct zn_route zn_log_routes[] = {
     { "POST", "/api/logs/ingest", ZN_SCOPE_INGEST, ZN_LANE_WORKER, ingest, ZN_THROTTLE_NONE,
       ZN_INGEST_BODY_MAX },
     { "GET", "/api/search/logs", ZN_SCOPE_MEMBER, ZN_LANE_WORKER, search, ZN_THROTTLE_AUTO, 0 },
+    { "GET",
+      "/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/deployments/"
+      "{deployment_hash}/build-logs",
+      ZN_SCOPE_MEMBER, ZN_LANE_WORKER, build_log, ZN_THROTTLE_AUTO, 0 },
 };
 const size_t zn_log_nroutes = ZN_COUNT(zn_log_routes);

@@ -128,17 +128,22 @@ static int service_show(struct zn_call *call, struct zn_reply *reply, struct zn_
     return r;
 }
 
-/* The slug and the URLs are free at once; containers, volumes and the row go with the workflow. */
+int zn_service_archive(struct zn_conn *c, struct zn_call *call, const char *id, struct zn_err *err)
+{
+    if (zn_deploy_cancel_open(c, call, id, "The service was archived.", err) < 0 ||
+        zn_sql(c, ZN_SQL_CHANGES_DROP, ZN_P(id), NULL, err) < 0 ||
+        zn_sql(c, ZN_SQL_SERVICE_URLS_DROP, ZN_P(id), NULL, err) < 0)
+        return -1;
+    return zn_sql(c, ZN_SQL_SERVICE_ARCHIVE, ZN_P(id), NULL, err);
+}
+
 static int archive_tx(struct zn_conn *c, void *arg, struct zn_err *err)
 {
     struct zn_call *call = arg;
     zn_auto_service s = { 0 };
 
     if (zn_service_by_path(c, call, true, &s, err) < 0 ||
-        zn_deploy_cancel_open(c, call, s.id, "The service was archived.", err) < 0 ||
-        zn_sql(c, ZN_SQL_CHANGES_DROP, ZN_P(s.id), NULL, err) < 0 ||
-        zn_sql(c, ZN_SQL_SERVICE_URLS_DROP, ZN_P(s.id), NULL, err) < 0 ||
-        zn_sql(c, ZN_SQL_SERVICE_ARCHIVE, ZN_P(s.id), NULL, err) < 0)
+        zn_service_archive(c, call, s.id, err) < 0)
         return -1;
     zn_auto_json payload = json_pack("{s:s,s:o,s:{s:s}}", "workflow_type", "archive_service",
                                      "workflow_id", json_sprintf("archive-%s", s.id), "input",

@@ -13,7 +13,8 @@
     " 'created_at', " ZN_SQLT_TS("p.created_at") ", 'updated_at', " ZN_SQLT_TS("p.updated_at") "," \
     " 'environments', (select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'name', e.name," \
     " 'is_preview', e.is_preview, 'created_at', " ZN_SQLT_TS("e.created_at") ")"                 \
-    " order by e.created_at, e.id), '[]') from environment e where e.project_id = p.id)"
+    " order by e.created_at, e.id), '[]') from environment e where e.project_id = p.id"           \
+    " and e.archived_at is null)"
 
 /* Services of a project by the status of their production deployment. */
 #define ZN_SQLT_COUNT_SERVICES(statuses)                                                         \
@@ -79,17 +80,39 @@
       ZN_SQLT_COUNT_SERVICES("'HEALTHY', 'UNHEALTHY', 'FAILED'") ", 'healthy_services', "        \
       ZN_SQLT_COUNT_SERVICES("'HEALTHY'") ", 'total_stack_services', 0,"                         \
       " 'healthy_stack_services', 0) as doc from project p where p.workspace_id = $1"            \
+      " and p.archived_at is null"                                                               \
       " and ($2::text is null or position(lower($2) in lower(p.slug)) > 0)"                      \
       " order by case $3::text when 'slug' then p.slug end, case $3 when '-slug' then p.slug end" \
       " desc, case $3 when 'updated_at' then p.updated_at end, p.updated_at desc, p.id"          \
       " limit 1000")                                                                             \
     X(PROJECT_DOC, 2,                                                                            \
       "select jsonb_build_object(" ZN_SQLT_PROJECT_DOC ") as doc from project p"                 \
-      " where p.workspace_id = $1 and p.slug = $2")                                              \
+      " where p.workspace_id = $1 and p.slug = $2 and p.archived_at is null")                    \
     X(PLACE_FIND, 3,                                                                             \
       "select p.id as project_id, p.slug as project, e.id as environment_id, e.name as"          \
       " environment from project p join environment e on e.project_id = p.id"                    \
-      " where p.workspace_id = $1 and p.slug = $2 and e.name = $3")                              \
+      " where p.workspace_id = $1 and p.slug = $2 and e.name = $3 and p.archived_at is null"     \
+      " and e.archived_at is null")                                                              \
+    X(PROJECT_NEW, 4,                                                                            \
+      "insert into project (id, workspace_id, slug, description) values ($1, $2, $3, $4)"        \
+      " on conflict do nothing returning id")                                                    \
+    X(ENVIRONMENT_NEW, 3,                                                                        \
+      "insert into environment (id, project_id, name) select $1, p.id, $3 from project p"        \
+      " where p.id = $2 and p.archived_at is null for share on conflict do nothing returning id")\
+    /* Taken first by what archives a place, so that nothing is put into it meanwhile. */        \
+    X(PROJECT_LOCK, 2,                                                                           \
+      "select id from project where workspace_id = $1 and slug = $2 and archived_at is null for update")\
+    X(ENVIRONMENTS_LOCK, 1,                                                                      \
+      "select id from environment where project_id = $1 and archived_at is null order by id for update")\
+    X(ENVIRONMENT_LOCK, 2,                                                                       \
+      "select id from environment where project_id = $1 and name = $2 and archived_at is null"   \
+      " for update")                                                                             \
+    X(SERVICES_LOCK, 1,                                                                          \
+      "select id from service where environment_id = $1 and archived_at is null order by id for update")\
+    X(PROJECT_ARCHIVE, 1,                                                                        \
+      "update project set archived_at = now() where id = $1")                                    \
+    X(ENVIRONMENT_ARCHIVE, 1,                                                                    \
+      "update environment set archived_at = now() where id = $1")                                \
     X(SERVICE_CARDS, 2,                                                                          \
       "select s.id, s.slug, " ZN_SQLT_TS("s.updated_at") " as updated_at, coalesce(s.image,"     \
       " (select c.new_value->>'image' from service_change c where c.service_id = s.id"           \
@@ -114,7 +137,8 @@
       " on e.id = s.environment_id where s.id = $1")                                             \
     X(SERVICE_INSERT, 5,                                                                         \
       "insert into service (id, environment_id, slug, network_alias, deploy_token)"              \
-      " values ($1, $2, $3, $4, $5) on conflict do nothing returning id")                        \
+      " select $1, e.id, $3, $4, $5 from environment e where e.id = $2 and e.archived_at is null" \
+      " for share on conflict do nothing returning id")                                          \
     X(SERVICE_TOUCH, 1, "update service set updated_at = now() where id = $1")                   \
     X(SERVICE_ARCHIVE, 1,                                                                        \
       "update service set archived_at = now(), routed_hash = null where id = $1")                \

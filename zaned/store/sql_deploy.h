@@ -146,6 +146,18 @@
       " and status in ('QUEUED', 'PREPARING', 'BUILDING', 'STARTING', 'RESTARTING',"           \
       " 'CANCELLING') order by queued_at limit 100")                                           \
     X(SERVICE_DELETE, 1, "delete from service where id = $1 and archived_at is not null")      \
+    X(SERVICES_LEFT, 1,                                                                        \
+      "select id from service where environment_id = $1 order by id limit 5000")               \
+    X(ENVIRONMENTS_LEFT, 1,                                                                    \
+      "select id from environment where project_id = $1 order by id limit 5000")               \
+    X(ENVIRONMENT_DELETE, 1,                                                                   \
+      "delete from environment where id = $1 and archived_at is not null")                     \
+    X(PROJECT_DELETE, 1,                                                                       \
+      "delete from project where id = $1 and archived_at is not null")                         \
+    /* What was delivered a week ago; a thousand at a time. */                                 \
+    X(OUTBOX_TIDY, 0,                                                                          \
+      "delete from outbox where id in (select id from outbox where done_at < now()"            \
+      " - interval '7 days' order by id limit 1000) returning id")                             \
     /* A cancellation waits until the start before it was delivered. */                        \
     X(OUTBOX_DUE, 0,                                                                           \
       "select id, kind, key, payload, attempts from outbox o where done_at is null"            \

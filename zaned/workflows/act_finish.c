@@ -1,4 +1,4 @@
-/* Activities that end a deployment or a service, and the table of all activities. */
+/* Activities that end a deployment, and the table of all activities. */
 #include <stdio.h>
 #include <string.h>
 
@@ -97,67 +97,6 @@ enum zt_res zn_act_release(struct zt_actx *c, void *work, json_t *input, json_t 
     return zn_act_result(c, r, &err);
 }
 
-/* Cancels each unfinished deployment of the service; done when none is left. */
-static int cancel_all(struct zn_work *w, const char *service, struct zn_err *err)
-{
-    zn_auto_pgresult res = NULL;
-    int left;
-
-    if (zn_sql_once(w->store, ZN_SQL_SERVICE_UNFINISHED, ZN_P(service), &res, err) < 0)
-        return -1;
-    left = PQntuples(res);
-    for (int i = 0; i < left; i++) {
-        char id[96];
-
-        snprintf(id, sizeof id, "deploy-%s", zn_col(res, i, "hash"));
-        if (zt_client_cancel(w->temporal, id, "the service is being archived", err) < 0 &&
-            err->code != ZN_NOT_FOUND)
-            return -1;
-        memset(err, 0, sizeof *err);
-    }
-    return left ? zn_fail(err, ZN_BUSY, "%d deployments are still ending", left) : 0;
-}
-
-enum zt_res zn_act_cancel_all(struct zt_actx *c, void *work, json_t *input, json_t **result)
-{
-    struct zn_err err = { 0 };
-
-    (void)result;
-    return zn_act_result(c, cancel_all(work, zn_json_str(input, "service", ""), &err), &err);
-}
-
-static int erase(struct zn_work *w, struct zt_actx *c, const char *service, struct zn_err *err)
-{
-    static const char *const slots[] = { "BLUE", "GREEN" };
-    zn_auto_pgresult res = NULL;
-
-    if (zn_sql_once(w->store, ZN_SQL_ENVIRONMENT_BY_SERVICE, ZN_P(service), &res, err) < 0)
-        return -1;
-    if (PQntuples(res) && !zn_col(res, 0, "archived_at"))
-        return zn_fail(err, ZN_INVALID, "service %s is not archived", service);
-    if (zn_route_sync(w, err) < 0)
-        return -1;
-    for (int i = 0; i < 2; i++) {
-        char name[ZN_NAME_LEN];
-
-        zn_name_service(service, slots[i], name);
-        if (zn_service_remove(w, c, name, NULL, err) < 0)
-            return -1;
-    }
-    if (zn_volumes_remove(w, service, NULL, err) < 0)
-        return -1;
-    zn_info("service %s erased", service);
-    return zn_sql_once(w->store, ZN_SQL_SERVICE_DELETE, ZN_P(service), NULL, err);
-}
-
-enum zt_res zn_act_erase(struct zt_actx *c, void *work, json_t *input, json_t **result)
-{
-    struct zn_err err = { 0 };
-
-    (void)result;
-    return zn_act_result(c, erase(work, c, zn_json_str(input, "service", ""), &err), &err);
-}
-
 const struct zt_activity zn_activities[] = {
     { "acquire", zn_act_acquire },     { "prepare", zn_act_prepare },
     { "pull", zn_act_pull },           { "resources", zn_act_resources },
@@ -169,5 +108,8 @@ const struct zt_activity zn_activities[] = {
     { "retire", zn_act_retire },       { "release", zn_act_release },
     { "scale", zn_act_scale },         { "discard", zn_act_discard },
     { "cancel_all", zn_act_cancel_all }, { "erase", zn_act_erase },
+    { "list_services", zn_act_list_services }, { "list_environments", zn_act_list_environments },
+    { "erase_environment", zn_act_erase_environment }, { "erase_project", zn_act_erase_project },
+    { "tidy", zn_act_tidy },
 };
 const size_t zn_activities_count = sizeof zn_activities / sizeof *zn_activities;

@@ -2,6 +2,8 @@
  *   deploy_service  {"deployment": hash, "service": id} → {"status": "HEALTHY"|"FAILED"|"CANCELLED"}
  *   archive_service {"service": id}
  *   toggle_service  {"deployment": hash, "service": id}: sleeps or wakes as the row says
+ *   archive_environment {"environment": id}, archive_project {"project": id}: with all that is in them
+ *   housekeeping    {}: once a day, by a schedule of the workflow server
  * A deployment that fails is a workflow that completes with status FAILED: the outcome is data. */
 #ifndef ZN_WORKFLOWS_WORKFLOWS_H
 #define ZN_WORKFLOWS_WORKFLOWS_H
@@ -17,6 +19,9 @@ extern const size_t zn_activities_count;
 
 enum zt_res zn_wf_deploy(struct zt_wf *w, json_t *input, json_t **result);
 enum zt_res zn_wf_archive(struct zt_wf *w, json_t *input, json_t **result);
+enum zt_res zn_wf_archive_environment(struct zt_wf *w, json_t *input, json_t **result);
+enum zt_res zn_wf_archive_project(struct zt_wf *w, json_t *input, json_t **result);
+enum zt_res zn_wf_housekeeping(struct zt_wf *w, json_t *input, json_t **result);
 enum zt_res zn_wf_toggle(struct zt_wf *w, json_t *input, json_t **result);
 
 /* Activities; each is idempotent by its deployment or service. */
@@ -40,5 +45,10 @@ enum zt_res zn_act_release(struct zt_actx *c, void *work, json_t *input, json_t 
 enum zt_res zn_act_scale(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_cancel_all(struct zt_actx *c, void *work, json_t *input, json_t **result);
 enum zt_res zn_act_erase(struct zt_actx *c, void *work, json_t *input, json_t **result);
+enum zt_res zn_act_list_services(struct zt_actx *c, void *work, json_t *input, json_t **result);
+enum zt_res zn_act_list_environments(struct zt_actx *c, void *work, json_t *input, json_t **result);
+enum zt_res zn_act_erase_environment(struct zt_actx *c, void *work, json_t *input, json_t **result);
+enum zt_res zn_act_erase_project(struct zt_actx *c, void *work, json_t *input, json_t **result);
+enum zt_res zn_act_tidy(struct zt_actx *c, void *work, json_t *input, json_t **result);
 
 #endif

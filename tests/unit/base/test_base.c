@@ -17,6 +17,25 @@
 #include "base/ip.h"
 #include "base/json.h"
 
+Test(str, mends_what_is_no_utf8)
+{
+    static const char *const cases[][2] = {
+        { "plain", "plain" }, { "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
+        { "cut \xc3", "cut ?" }, { "\xff\xfe", "??" }, { "\xed\xa0\x80x", "???x" }, { "", "" },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32];
+
+        snprintf(text, sizeof text, "%s", cases[i][0]);
+        zn_utf8_mend(text);
+        cr_expect_str_eq(text, cases[i][1]);
+    }
+    struct zn_err err = { 0 };
+    zn_fail(&err, ZN_INVALID, "%0253d\xe2\x82\xac", 1); /* the euro sign does not fit whole */
+    cr_expect(zn_utf8_valid(err.msg, strlen(err.msg)));
+}
+
 Test(err, wrap_keeps_the_code_and_puts_context_in_front)
 {
     struct zn_err err = { 0 };

@@ -47,6 +47,10 @@ static int ingest(const char *fmt, ...)
     "{\"log\":\"" log "\",\"container_id\":\"c1\",\"container_name\":\"/n\",\"tag\":\"" TAG        \
     "\",\"time\":\"1764084999.123456789\",\"source\":\"stdout\"" more "}"
 
+#define TAGGED(tag)                                                                                \
+    "{\"log\":\"error: it is\",\"container_id\":\"c1\",\"tag\":\"{\\\"service_id\\\":\\\"srv_dkr_A\\\"," tag \
+    "}\",\"time\":\"1764084999.123456789\",\"source\":\"stdout\"}"
+
 static json_t *value(size_t stream, size_t i)
 {
     return json_array_get(
@@ -201,4 +205,18 @@ Test(ingest, many_services_in_one_batch, .timeout = 20)
     cr_assert_eq(zn_ingest(&loki, batch, NOW, &res, &err), 0);
     cr_expect_eq(res.inserted, 6000);
     cr_expect_eq(json_array_size(json_object_get(pushed, "streams")), 6000);
+}
+
+/* The platform's own lines about a deployment say their source and level in the tag. */
+Test(ingest, lines_of_a_build_log)
+{
+    cr_assert_eq(ingest("[%s]", TAGGED("\\\"source\\\":\\\"SYSTEM\\\",\\\"level\\\":\\\"INFO\\\"")), 0);
+    json_t *streams = json_object_get(pushed, "streams");
+    json_t *stream = json_object_get(json_array_get(streams, 0), "stream");
+    cr_expect_str_eq(zn_json_str(stream, "source", ""), "SYSTEM");
+    cr_expect_str_eq(meta(value(0, 0), "level"), "INFO");
+    cr_assert_eq(ingest("[%s]", TAGGED("\\\"source\\\":\\\"ELSEWHERE\\\",\\\"level\\\":\\\"LOUD\\\"")), 0);
+    stream = json_object_get(json_array_get(json_object_get(pushed, "streams"), 0), "stream");
+    cr_expect_str_eq(zn_json_str(stream, "source", ""), "SERVICE");
+    cr_expect_str_eq(meta(value(0, 0), "level"), "ERROR");
 }
