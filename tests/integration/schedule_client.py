@@ -1,6 +1,7 @@
 """Seen by the official Python client: `schedule_client.py TARGET ID` prints a schedule as JSON, null if there is none."""
 import asyncio
 import json
+import os
 import sys
 
 from temporalio.client import Client
@@ -27,3 +28,5 @@ async def main(target, schedule_id):
 
 
 asyncio.run(main(*sys.argv[1:]))
+sys.stdout.flush()
+os._exit(0)  # the SDK's own threads now and then abort at the interpreter's end

@@ -143,9 +143,9 @@ int zn_engine_call(struct zn_engine *e, const char *method, const char *path, js
     return 0;
 }
 
-/* Call with a path of the form prefix + percent-encoded name + suffix. */
-static int call_named(struct zn_engine *e, const char *method, const char *prefix, const char *name,
-                      const char *suffix, json_t *body, json_t **ret, struct zn_err *err)
+int zn_engine_call_named(struct zn_engine *e, const char *method, const char *prefix,
+                         const char *name, const char *suffix, json_t *body, json_t **ret,
+                         struct zn_err *err)
 {
     zn_auto_buf struct zn_buf path = ZN_BUF(4096);
 
@@ -207,7 +207,7 @@ int zn_engine_image_present(struct zn_engine *e, const char *image, bool *ret, s
 int zn_engine_network_ensure(struct zn_engine *e, const char *name, const char *environment_id,
                              struct zn_err *err)
 {
-    if (call_named(e, "GET", "/networks/", name, "", NULL, NULL, err) == 0)
+    if (zn_engine_call_named(e, "GET", "/networks/", name, "", NULL, NULL, err) == 0)
         return 0;
     if (err->code != ZN_NOT_FOUND)
         return -1;
@@ -220,18 +220,12 @@ int zn_engine_network_ensure(struct zn_engine *e, const char *name, const char *
     return unless(ZN_CONFLICT, r, err);
 }
 
-int zn_engine_network_remove(struct zn_engine *e, const char *name, struct zn_err *err)
-{
-    return unless(ZN_NOT_FOUND, call_named(e, "DELETE", "/networks/", name, "", NULL, NULL, err),
-                  err);
-}
-
 static int is_connected(struct zn_engine *e, const char *network, const char *container, bool *ret,
                         struct zn_err *err)
 {
     zn_auto_json doc = NULL;
 
-    if (call_named(e, "GET", "/containers/", container, "/json", NULL, &doc, err) < 0)
+    if (zn_engine_call_named(e, "GET", "/containers/", container, "/json", NULL, &doc, err) < 0)
         return -1;
     *ret = json_object_get(json_object_get(json_object_get(doc, "NetworkSettings"), "Networks"),
                            network) != NULL;
@@ -250,7 +244,7 @@ int zn_engine_network_connect(struct zn_engine *e, const char *network, const ch
         return -1;
     if (already)
         return 0;
-    if (call_named(e, "GET", "/networks/", network, "", NULL, &doc, err) < 0)
+    if (zn_engine_call_named(e, "GET", "/networks/", network, "", NULL, &doc, err) < 0)
         return -1;
     /* The swarm forgets the address of an attached container and gives it to a later task, which then
      * fails once with "Address already in use" (20.10). Far up in the subnet that task is 250 away. */
@@ -258,7 +252,7 @@ int zn_engine_network_connect(struct zn_engine *e, const char *network, const ch
     if (zn_ipv4_last_host(zn_json_str(json_array_get(config, 0), "Subnet", ""), address))
         json_object_set_new(body, "EndpointConfig",
                             json_pack("{s:{s:s}}", "IPAMConfig", "IPv4Address", address));
-    int r = call_named(e, "POST", "/networks/", network, "/connect", body, NULL, err);
+    int r = zn_engine_call_named(e, "POST", "/networks/", network, "/connect", body, NULL, err);
     return unless(ZN_CONFLICT, r, err);
 }
 
@@ -266,7 +260,7 @@ int zn_engine_network_disconnect(struct zn_engine *e, const char *network, const
                                  struct zn_err *err)
 {
     zn_auto_json body = json_pack("{s:s,s:b}", "Container", container, "Force", 1);
-    int r = call_named(e, "POST", "/networks/", network, "/disconnect", body, NULL, err);
+    int r = zn_engine_call_named(e, "POST", "/networks/", network, "/disconnect", body, NULL, err);
 
     return unless(ZN_NOT_FOUND, r, err);
 }
@@ -280,7 +274,7 @@ static int list_filtered(struct zn_engine *e, const char *prefix, json_t *filter
 
     if (!text)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
-    if (call_named(e, "GET", prefix, text, "", NULL, ret, err) < 0)
+    if (zn_engine_call_named(e, "GET", prefix, text, "", NULL, ret, err) < 0)
         return -1;
     if (!json_is_array(*ret)) {
         json_decref(*ret);
@@ -302,7 +296,7 @@ int zn_engine_volume_ensure(struct zn_engine *e, const char *name, const char *s
 
 int zn_engine_volume_remove(struct zn_engine *e, const char *name, struct zn_err *err)
 {
-    return unless(ZN_NOT_FOUND, call_named(e, "DELETE", "/volumes/", name, "", NULL, NULL, err),
+    return unless(ZN_NOT_FOUND, zn_engine_call_named(e, "DELETE", "/volumes/", name, "", NULL, NULL, err),
                   err);
 }
 
@@ -321,7 +315,7 @@ int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, const char
     text = json_dumps(filters, JSON_COMPACT);
     if (!text)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
-    if (call_named(e, "GET", "/volumes?filters=", text, "", NULL, &doc, err) < 0)
+    if (zn_engine_call_named(e, "GET", "/volumes?filters=", text, "", NULL, &doc, err) < 0)
         return -1;
     names = json_array();
     json_array_foreach (json_object_get(doc, "Volumes"), i, v)
@@ -372,12 +366,12 @@ int zn_engine_networks_owned(struct zn_engine *e, json_t **ret, struct zn_err *e
 
 int zn_engine_service_get(struct zn_engine *e, const char *name, json_t **ret, struct zn_err *err)
 {
-    return call_named(e, "GET", "/services/", name, "", NULL, ret, err);
+    return zn_engine_call_named(e, "GET", "/services/", name, "", NULL, ret, err);
 }
 
 int zn_engine_service_remove(struct zn_engine *e, const char *name, struct zn_err *err)
 {
-    return unless(ZN_NOT_FOUND, call_named(e, "DELETE", "/services/", name, "", NULL, NULL, err),
+    return unless(ZN_NOT_FOUND, zn_engine_call_named(e, "DELETE", "/services/", name, "", NULL, NULL, err),
                   err);
 }
 
@@ -436,7 +430,7 @@ static int scale_once(struct zn_engine *e, const char *name, int64_t replicas, s
     json_object_set_new(mode, "Replicas", json_integer(replicas));
     snprintf(suffix, sizeof suffix, "/update?version=%lld",
              (long long)zn_json_int(json_object_get(there, "Version"), "Index", 0));
-    return call_named(e, "POST", "/services/", name, suffix, spec, NULL, err);
+    return zn_engine_call_named(e, "POST", "/services/", name, suffix, spec, NULL, err);
 }
 
 int zn_engine_service_scale(struct zn_engine *e, const char *name, int64_t replicas,

@@ -63,6 +63,11 @@ void zn_tasks_view(const json_t *tasks, struct zn_task_view *ret);
 int zn_engine_call(struct zn_engine *e, const char *method, const char *path, json_t *body,
                    json_t **ret, struct zn_err *err);
 
+/* The same with the path prefix + percent-encoded name + suffix. */
+int zn_engine_call_named(struct zn_engine *e, const char *method, const char *prefix,
+                         const char *name, const char *suffix, json_t *body, json_t **ret,
+                         struct zn_err *err);
+
 int zn_engine_image_present(struct zn_engine *e, const char *image, bool *ret, struct zn_err *err);
 /* Reference under which the engine starts exactly the image that `image` names now, without asking a
  * registry: name@digest where it has one, else the image id. ret: 256 bytes. ZN_NOT_FOUND if absent. */
@@ -73,8 +78,12 @@ int zn_engine_pull(struct zn_engine *e, const char *image, const struct zn_pull 
 
 int zn_engine_network_ensure(struct zn_engine *e, const char *name, const char *environment_id,
                              struct zn_err *err);
-/* Absent is fine; in use is ZN_BUSY. */
-int zn_engine_network_remove(struct zn_engine *e, const char *name, struct zn_err *err);
+/* Absent is fine; in use is ZN_BUSY. Nothing may be connected to it any more. The engine (20.10) keeps its
+ * own half of an overlay network for ever if the last task left while something else was connected, and
+ * then clashes with the next network; a task that comes and goes makes it let go. image: of that task,
+ * present here. Takes some seconds; ZN_BUSY if it has not let go yet. */
+int zn_engine_network_remove(struct zn_engine *e, const char *name, const char *image,
+                             struct zn_err *err);
 /* Connects a running container; already connected is fine. */
 int zn_engine_network_connect(struct zn_engine *e, const char *network, const char *container,
                               struct zn_err *err);

@@ -61,7 +61,7 @@ static enum zt_res archive_place(struct zt_wf *w, json_t *input, const struct zt
 enum zt_res zn_wf_archive_environment(struct zt_wf *w, json_t *input, json_t **result)
 {
     static const struct zt_activity_opts list = ACT("list_services", 30),
-                                         remove = ACT("erase_environment", 60);
+                                         remove = ACT("erase_environment", 120);
 
     (void)result;
     return archive_place(w, input, &list, "archive_service", "service", &remove);

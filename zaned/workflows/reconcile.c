@@ -184,13 +184,13 @@ static int abandon_tx(struct zn_conn *c, void *arg, struct zn_err *err)
                ZN_P(hash, "Its workflow is gone: terminated by hand, or lost with the workflow server's data."),
                NULL, err) < 0 ||
         zn_sql(c, ZN_SQL_PRODUCTION_SET_IF_ONLY, ZN_P(hash), NULL, err) < 0 ||
-        zn_sql(c, ZN_SQL_ROUTE_BACK, ZN_P(hash), NULL, err) < 0 ||
         zn_sql(c, ZN_SQL_LEASE_DROP, ZN_P(hash), NULL, err) < 0)
         return -1;
     return zn_queue_dispatch(c, err);
 }
 
-/* What it started goes first: it must not run beside a version that comes back. */
+/* The route first, so that nobody is sent to what goes; then what it started, which must not run beside a
+ * version that comes back. The lease goes last: until then all of it is done again if need be. */
 static int abandon(struct zn_work *w, char *hash, struct zn_err *err)
 {
     zn_auto_json input = json_pack("{s:s}", "deployment", hash);
@@ -198,7 +198,9 @@ static int abandon(struct zn_work *w, char *hash, struct zn_err *err)
 
     if (zn_dep_load(w, input, &d, err) < 0)
         return -1;
-    if (!d.production && remove_service(w, d.name, hash, err) < 0)
+    if (!d.production &&
+        (zn_sql_once(w->store, ZN_SQL_ROUTE_BACK, ZN_P(hash), NULL, err) < 0 ||
+         zn_route_sync(w, err) < 0 || remove_service(w, d.name, hash, err) < 0))
         return -1;
     return zn_tx(w->store, abandon_tx, hash, err);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 enum { LINE_MAX_LEN = 1000 };
+static const int64_t VOLUME_MS = 10000;
 
 int zn_dep_read(struct zn_work *w, PGresult *rows, int row, struct zn_dep *ret, struct zn_err *err)
 {
@@ -185,9 +186,21 @@ int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err)
     return zn_engine_network_connect(w->engine, network, container, err);
 }
 
+/* Image of the worker itself, by its id. */
+static int own_image(struct zn_work *w, json_t **ret, const char **image, struct zn_err *err)
+{
+    if (zn_engine_service_get(w->engine, ZN_WORKER_SERVICE, ret, err) < 0)
+        return -1;
+    const json_t *task = json_object_get(json_object_get(*ret, "Spec"), "TaskTemplate");
+    *image = zn_json_str(json_object_get(task, "ContainerSpec"), "Image", "");
+    return 0;
+}
+
 int zn_network_remove(struct zn_work *w, const char *network, struct zn_err *err)
 {
+    zn_auto_json worker = NULL;
     char container[72];
+    const char *image;
 
     if (zn_engine_container_of(w->engine, ZN_EDGE_SERVICE, container, err) == 0) {
         if (zn_engine_network_disconnect(w->engine, network, container, err) < 0)
@@ -196,7 +209,9 @@ int zn_network_remove(struct zn_work *w, const char *network, struct zn_err *err
         return -1;
     }
     memset(err, 0, sizeof *err);
-    return zn_engine_network_remove(w->engine, network, err);
+    if (own_image(w, &worker, &image, err) < 0)
+        return -1;
+    return zn_engine_network_remove(w->engine, network, image, err);
 }
 
 int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
@@ -217,6 +232,21 @@ int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err
     return 0;
 }
 
+/* The engine takes some seconds to put away a container that has ended: until then its volume is in use. */
+static int volume_remove(struct zn_work *w, const char *name, struct zn_err *err)
+{
+    int64_t end = zn_now_ms() + VOLUME_MS;
+
+    for (unsigned i = 0;; i++) {
+        if (zn_engine_volume_remove(w->engine, name, err) == 0)
+            return 0;
+        if (err->code != ZN_CONFLICT || zn_now_ms() > end)
+            return -1;
+        memset(err, 0, sizeof *err);
+        zn_pause_ms(zn_backoff_ms(i, 100, 1000, 0));
+    }
+}
+
 int zn_volumes_remove(struct zn_work *w, const char *service, const char *deployment,
                       struct zn_err *err)
 {
@@ -227,7 +257,7 @@ int zn_volumes_remove(struct zn_work *w, const char *service, const char *deploy
     if (zn_engine_volumes_of(w->engine, service, deployment, &names, err) < 0)
         return -1;
     json_array_foreach (names, i, name)
-        if (zn_engine_volume_remove(w->engine, json_string_value(name), err) < 0)
+        if (volume_remove(w, json_string_value(name), err) < 0)
             return -1;
     return 0;
 }

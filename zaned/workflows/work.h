@@ -26,7 +26,8 @@ struct zn_work { /* all borrowed; set once before the worker starts */
     pthread_mutex_t route_lock; /* one at a time changes the proxy */
 };
 
-#define ZN_EDGE_SERVICE "zn-caddy" /* swarm name of the proxy */
+#define ZN_EDGE_SERVICE "zn-caddy" /* swarm names of the proxy and of the worker */
+#define ZN_WORKER_SERVICE "zn-zaned-worker"
 /* Why a version sleeps that nobody put to sleep. */
 #define ZN_PAUSED_REASON "paused while its successor starts"
 
@@ -66,7 +67,7 @@ int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const
 int zn_route_sync(struct zn_work *w, struct zn_err *err);
 /* Connects the proxy to an environment's network. ZN_NOT_FOUND: no task of it runs here yet. */
 int zn_edge_attach(struct zn_work *w, const char *network, struct zn_err *err);
-/* Takes the proxy off a network and removes it; absent is fine, in use is ZN_BUSY. */
+/* Takes the proxy off a network and removes it; absent is fine, in use is ZN_BUSY. Some seconds. */
 int zn_network_remove(struct zn_work *w, const char *network, struct zn_err *err);
 /* Creates the network of its environment and its volumes if they are absent. A volume that is made here
  * carries the deployment's hash. */
