@@ -57,6 +57,9 @@
       " where deploy_slot.run_id = excluded.run_id returning deployment_hash")                 \
     X(LEASE_DROP_RUN, 2,                                                                       \
       "delete from deploy_slot where deployment_hash = $1 and run_id = $2")                    \
+    /* The deployment has ended; the service is held until the version before is gone. */      \
+    X(LEASE_FREE_SLOT, 1,                                                                      \
+      "update deploy_slot set slot_no = null where deployment_hash = $1")                      \
     X(LEASE_DROP, 1,                                                                           \
       "delete from deploy_slot where deployment_hash = $1")                                    \
     /* Leases whose holder should be found at Temporal by now. */                              \

@@ -32,9 +32,13 @@ static int finish_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     if (healthy && (zn_sql(c, ZN_SQL_PRODUCTION_CLEAR, ZN_P(e->hash), NULL, err) < 0 ||
                     zn_sql(c, ZN_SQL_PRODUCTION_SET, ZN_P(e->hash), NULL, err) < 0))
         return -1;
-    if (strcmp(e->status, "FAILED") == 0)
-        return zn_sql(c, ZN_SQL_PRODUCTION_SET_IF_ONLY, ZN_P(e->hash), NULL, err);
-    return 0;
+    if (strcmp(e->status, "FAILED") == 0 &&
+        zn_sql(c, ZN_SQL_PRODUCTION_SET_IF_ONLY, ZN_P(e->hash), NULL, err) < 0)
+        return -1;
+    /* What is left to do is waiting for the engine: another service's deployment may run meanwhile. */
+    if (zn_sql(c, ZN_SQL_LEASE_FREE_SLOT, ZN_P(e->hash), NULL, err) < 0)
+        return -1;
+    return zn_queue_dispatch(c, err);
 }
 
 enum zt_res zn_act_finish(struct zt_actx *c, void *work, json_t *input, json_t **result)
@@ -84,7 +88,7 @@ static int release_tx(struct zn_conn *c, void *hash, struct zn_err *err)
     return zn_queue_dispatch(c, err);
 }
 
-/* Gives the slot back, and on to whoever is next. */
+/* Gives the service to whoever is next. */
 enum zt_res zn_act_release(struct zt_actx *c, void *work, json_t *input, json_t **result)
 {
     struct zn_work *w = work;
