@@ -1,11 +1,9 @@
-"""The worker against a real Temporal server: scenarios, crashes on both sides, and a foreign client.
+"""The worker against a real Temporal server: scenarios, and crashes on both sides.
 
-`python3 tests/integration/test_worker.py record` writes the histories that the unit tests replay.
+`python3 tests/integration/test_worker.py record` writes this version's histories, which the unit tests replay for ever.
 """
-import os
 import pathlib
 import signal
-import subprocess
 import sys
 import time
 
@@ -14,48 +12,15 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
+import histories  # noqa: E402
 from private_engine import wait_until  # noqa: E402
-from temporal_server import CACHE, TemporalServer  # noqa: E402
+from temporal_server import TemporalServer  # noqa: E402
+from worker_probe import Probe, stop  # noqa: E402
 
-BUILD = os.environ.get("ZANE_BUILD", "build")
 SCENARIOS = ["five", "timer", "flaky", "final", "cancel", "signals", "parent", "again", "twice", "fails", "race",
              "progress", "huge", "pages", "guardian", "late"]
-SDK = "temporalio==1.35.0"
 COMPLETED, TASK_FAILED, ACTIVITY_COMPLETED, SIGNALED = 7, 9, 12, 26
 UNHANDLED_COMMAND, NON_DETERMINISTIC = 1, 24
-
-
-class Probe:
-    """worker_probe on one server; serve() gives workers that can be killed."""
-
-    def __init__(self, target):
-        self.target, self.workers = target, []
-        subprocess.run(["make", "-s", f"B={BUILD}", f"{BUILD}/probe/temporal/worker_probe"], cwd=ROOT, check=True)
-        self.binary = ROOT / BUILD / "probe/temporal/worker_probe"
-
-    def run(self, *argv, timeout=150, **env):
-        r = subprocess.run([self.binary, self.target, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           text=True, timeout=timeout, env={**os.environ, **env})
-        assert r.returncode == 0, f"{argv}: {r.stdout}{r.stderr}"
-        return r.stdout
-
-    def serve(self, *how):
-        worker = subprocess.Popen([self.binary, self.target, "serve", *how], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.workers.append(worker)
-        return worker
-
-    def events(self, workflow):
-        return [tuple(map(int, line.split())) for line in self.run("events", workflow).splitlines()]
-
-    def count(self, workflow, kind, cause=None):
-        return sum(1 for _, k, c in self.events(workflow) if k == kind and cause in (None, c))
-
-    def close(self):
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.kill()
-            worker.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +39,6 @@ def probe(server):
         yield p
     finally:
         p.close()
-
-
-def stop(worker):
-    """Ends a worker as an operator would; it must drain and end by itself."""
-    _, log = worker.communicate(timeout=20)
-    assert worker.returncode == 0, log
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -169,40 +128,23 @@ def test_changed_code_waits_for_the_right_code(probe):
     stop(right)
 
 
-def sdk_python():
-    """An interpreter with the official SDK, kept in the cache; the package is looked up once."""
-    home = CACHE / "test-programs" / SDK.replace("==", "-")
-    if not (home / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        subprocess.run([home / "bin/pip", "install", "-q", "--disable-pip-version-check", SDK], check=True)
-        (home / "ready").touch()
-    return home / "bin/python"
-
-
-def test_official_python_client(probe):
-    """Starts our workflows, signals, queries and cancels them, and reads results and failures."""
-    worker = probe.serve()
-    r = subprocess.run([sdk_python(), ROOT / "tests/integration/worker_client.py", probe.target],
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
-    assert r.returncode == 0, r.stdout
-    stop(worker)
-
-
 def record():
-    """One history of each kind, written where the unit tests read them."""
-    into = ROOT / "tests/unit/temporal/histories"
-    into.mkdir(exist_ok=True)
+    """One history of each kind, into this version's folder."""
     s = TemporalServer()
     p = Probe(s.start().target)
+
+    def save(name, run=""):
+        histories.save(s.target, f"{name}-rec{run}", histories.folder("temporal") / f"{name}.pb")
+
     try:
         for name in SCENARIOS:
             if name not in ("twice", "again"):
                 p.run("walk", name, PROBE_SUFFIX="rec")
-                p.run("events", f"{name}-rec", str(into / f"{name}.pb"))
+                save(name)
         worker = p.serve()
         run = p.run("start", "again", "again-rec", "1").strip()
         p.run("wait", "again-rec")
-        p.run("events", f"again-rec/{run}", str(into / "again.pb"))
+        save("again", f"/{run}")
         p.run("start", "chain", "chain-rec", "0")
         wait_until(lambda: p.count("chain-rec", ACTIVITY_COMPLETED) >= 3, 20, "three activities")
         worker.kill()
@@ -211,11 +153,11 @@ def record():
         s.start()
         p.serve()
         p.run("wait", "chain-rec")
-        p.run("events", "chain-rec", str(into / "chain.pb"))
+        save("chain")
         p.run("start", "changing", "changing-rec")
         p.run("signal", "changing-rec", "go")
         p.run("wait", "changing-rec")
-        p.run("events", "changing-rec", str(into / "changing.pb"))
+        save("changing")
     finally:
         p.close()
         s.stop()
