@@ -77,8 +77,8 @@ unit: $(patsubst tests/unit/%.c,$(B)/unit/%,$(call src,tests/unit/*/test_*.c)) #
 fuzz: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(call src,tests/fuzz/*/fuzz_*.c)) ## build the fuzz targets
 asan: ## unit tests under clang with address and undefined-behaviour sanitizers
 	+$(MAKE) CC=clang B=$(B)/asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" HARDEN= LDFLAGS="-fsanitize=address,undefined" unit
-tsan: ## the SDK's unit tests, its probes and zaned under clang with the thread sanitizer
-	+$(MAKE) CC=clang B=$(B)/tsan OPT="-O1 -g -fsanitize=thread" HARDEN= LDFLAGS="-fsanitize=thread" temporal zaned
+tsan: ## zaned and the SDK's probes under clang with the thread sanitizer (the unit tests' framework does not start with it)
+	+$(MAKE) CC=clang B=$(B)/tsan OPT="-O1 -g -fsanitize=thread" HARDEN= LDFLAGS="-fsanitize=thread" zaned $(addprefix $(B)/tsan/,$(SDK_PROBES))
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: zaned/temporal/proto/%.proto
 	@mkdir -p $(@D)
@@ -123,12 +123,11 @@ $(B)/unit/%: tests/unit/%.c $$(call unit_objs,$$*) $(BASE_O)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(LDFLAGS) $(filter %.c %.o,$^) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -lcriterion -o $@
 
-temporal: $(patsubst tests/unit/%.c,$(B)/unit/%,$(call src,tests/unit/temporal/test_*.c)) \
-          $(B)/probe/temporal/worker_probe $(B)/probe/temporal/grpc_probe # the SDK alone
-
 # Programs that integration tests drive against real components: tests/integration/c/<layer>_*.c
-probes: $(B)/probe/temporal/worker_probe $(B)/probe/temporal/grpc_probe $(B)/probe/proxy/proxy_render \
-        $(B)/probe/temporal/workflow_example $(B)/probe/temporal/schedule_probe $(B)/probe/store/catalogue_probe $(B)/probe/api/routes_probe
+SDK_PROBES := probe/temporal/worker_probe probe/temporal/grpc_probe
+probes: $(addprefix $(B)/,$(SDK_PROBES)) $(B)/probe/proxy/proxy_render \
+        $(B)/probe/temporal/workflow_example $(B)/probe/temporal/schedule_probe \
+        $(B)/probe/store/catalogue_probe $(B)/probe/api/routes_probe
 $(B)/probe/%: tests/integration/c/$$(notdir $$*).c $$(call unit_objs,$$*) $(BASE_O)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $(filter %.c %.o,$^) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
@@ -139,6 +138,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: python demo bench probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan temporal
+.PHONY: python demo bench probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:

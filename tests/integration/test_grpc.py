@@ -1,5 +1,6 @@
 """The gRPC client against servers that other people wrote, and against one that answers badly on purpose."""
 import json
+import pathlib
 import signal
 import socket
 import time
@@ -81,6 +82,7 @@ def test_unknown_method(peer):
 
 @pytest.mark.parametrize("path,code,words", [
     ("Reset/8", CANCELLED, "CANCEL"), ("Reset/11", EXHAUSTED, "ENHANCE"), ("Reset/2", INTERNAL, "INTERNAL"),
+    ("Reset/1", INTERNAL, "PROTOCOL"), ("Reset/3", INTERNAL, "FLOW_CONTROL"), ("Reset/13", INTERNAL, "HTTP_1_1"),
     ("NoStatus", UNAVAILABLE, "without a status"), ("Http/503", UNAVAILABLE, "503"), ("Http/404", UNIMPLEMENTED, "404"),
     ("Html", UNKNOWN, "not gRPC"), ("Eof", UNAVAILABLE, "connection was lost"), ("Flag", INTERNAL, "malformed"),
     ("Long", INTERNAL, "malformed"), ("Short", INTERNAL, "without a whole message"), ("Refuse/9", UNAVAILABLE, "REFUSED"),
@@ -99,8 +101,10 @@ def test_refused_call_goes_out_again_once(rude):
     assert text(rude.call("/test.Rude/Refuse/1")) == "accepted"
 
 
-def test_answer_before_the_request_was_read_ends_the_call(binary):
-    """A server that opens no more window and does not reset: without our own reset the stream stays open."""
+@pytest.mark.parametrize("reset", [None, 0, 8], ids=["silent", "NO_ERROR", "CANCEL"])
+def test_answer_before_the_request_was_read_ends_the_call(binary, reset):
+    """A server that opens no more window. Without a reset of its own ours must end the stream; with one, in whatever
+    code, what it said before still counts."""
     def literal(name, value):
         return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
@@ -114,7 +118,8 @@ def test_answer_before_the_request_was_read_ends_the_call(binary):
         got = 0
         while got < 65535:
             got += len(peer.recv(65536))
-        peer.sendall(len(head).to_bytes(3, "big") + b"\1\5\0\0\0\1" + head)  # HEADERS, the end of stream 1
+        peer.sendall(len(head).to_bytes(3, "big") + b"\1\5\0\0\0\1" + head  # HEADERS, the end of stream 1
+                     + (b"" if reset is None else b"\0\0\4\3\0\0\0\0\1" + reset.to_bytes(4, "big")))  # RST_STREAM
         r = probe.result(call)
         assert (r["code"], r["message"]) == (EXHAUSTED, "too much") and r["ms"] < 2000, r
         peer.close()
@@ -148,6 +153,28 @@ def test_server_that_stops_reading_delays_nothing_but_itself(start):
     assert short["code"] == DEADLINE and short["ms"] < 1500, short
     for call in big:
         assert text(probe.result(call)) == "late"
+
+
+def test_stream_that_is_read_slowly_holds_up_no_other(start):
+    """The default window of 64 KiB: the client keeps the rest, and keeps it once."""
+    size = 16_000_000
+    _, probe = start("http2_peer.js")
+    assert text(probe.call("/test.Rude/Ok")) == "ok"
+    before = memory(probe)
+    slow = probe.submit("/test.Rude/Slow", size=size, deadline=60000)
+    for _ in range(50):
+        assert text(probe.call("/test.Rude/Ok", size=50_000)) == "ok"
+    assert probe.lines.empty() and slow not in probe.early, "answered before it was read"
+    assert memory(probe) - before < 1.5 * size, "the request is kept more than once"
+    probe.call("/test.Rude/Go")
+    assert text(probe.result(slow)) == str(size + 5)
+    assert counters(probe)["sessions"] == 1
+
+
+def memory(probe):
+    """Bytes that the program has resident."""
+    fields = pathlib.Path(f"/proc/{probe.process.pid}/statm").read_text().split()
+    return int(fields[1]) * 4096
 
 
 def test_full_socket_is_written_on_as_soon_as_there_is_room(binary):
@@ -255,6 +282,25 @@ def test_frozen_server_is_noticed_by_ping(start):
         server.process.send_signal(signal.SIGCONT)
     assert r["code"] == UNAVAILABLE and r["ms"] < 6000, r
     assert probe.call("/test.Peer/Echo", "x")["code"] == OK
+
+
+def test_calls_to_a_frozen_server_end_and_the_next_connection_serves(start):
+    """SIGSTOP leaves the kernel answering: neither FIN nor reset tells that nobody is there."""
+    server, probe = start("http2_peer.js", "{}", 0, 500)
+    assert text(probe.call("/test.Rude/Ok")) == "ok"
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        for deadline in (200, 300):  # before the ping can tell
+            assert probe.call("/test.Rude/Ok", deadline=deadline)["code"] == DEADLINE
+        waits = [probe.submit("/test.Rude/Never", deadline=60000) for _ in range(5)]
+        assert [probe.result(w)["message"] for w in waits] == ["the connection was lost"] * 5
+        late = probe.call("/test.Rude/Ok", deadline=1000)
+        assert late["code"] == UNAVAILABLE and "no connection" in late["message"], late
+        again = probe.submit("/test.Rude/Ok", deadline=30000)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    assert text(probe.result(again)) == "ok"
+    assert counters(probe)["sessions"] >= 2
 
 
 def test_connection_age_loses_no_call(start):

@@ -8,6 +8,7 @@
 //   Never        no answer at all
 //   Refuse/N     RST_STREAM(REFUSED_STREAM) for the first N requests, then a good answer
 //   Goaway       a GOAWAY that says this stream was never processed, then closes; good the next time
+//   Slow         reads nothing of the request until a call of Go, then piece by piece; answers how much it was
 //   Stall        the first one stops the whole server for 2 s; a good answer once the request is read
 //   Seen         what has happened so far, as JSON
 'use strict';
@@ -62,8 +63,23 @@ const rude = {
     setTimeout(() => s.session && s.session.destroy(), 200);
   },
   Stall: (s) => answer(s, frame('late')),
+  Go: (s) => { held.splice(0).forEach((read) => read()); answer(s, frame('ok')); },
   Seen: (s) => answer(s, frame(JSON.stringify(seen))),
 };
+
+const held = [];
+
+function slow(stream) {
+  held.push(() => {
+    let bytes = 0;
+    stream.on('data', (piece) => {
+      bytes += piece.length;
+      stream.pause();
+      setImmediate(() => stream.resume());
+    });
+    stream.on('end', () => answer(stream, frame(String(bytes))));
+  });
+}
 
 let stalled = false;
 
@@ -79,6 +95,7 @@ server.on('stream', (stream, headers) => {
   const [, , name, arg] = headers[':path'].split('/');
   stream.on('error', () => {});
   stream.on('close', () => { seen.cancelled += stream.rstCode === http2.constants.NGHTTP2_CANCEL; });
+  if (name === 'Slow') { slow(stream); return; }
   stream.resume();
   if (name === 'Stall') stall();
   stream.on('end', () => rude[name](stream, arg));
