@@ -1,24 +1,42 @@
 """Node programs of tests/integration/node: their packages are installed from the lock file when it changed."""
+import contextlib
 import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
+CACHE = pathlib.Path(os.environ.get("ZANE_CACHE", "/var/cache/zane"))
 HERE = pathlib.Path(__file__).resolve().parent.parent / "integration" / "node"
 
 
-def install():
-    lock = (HERE / "package-lock.json").read_bytes() + (HERE / "package.json").read_bytes()
-    mark = HERE / "node_modules" / ".installed"
-    want = hashlib.sha256(lock).hexdigest()
+def install(home=HERE):
+    """The packages of home's lock file, kept in the cache; home/node_modules is a link to them."""
+    lock = (home / "package-lock.json").read_bytes() + (home / "package.json").read_bytes()
+    kept = CACHE / "test-programs" / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
+    link = home / "node_modules"
     assert shutil.which("npm"), "npm is not installed"
-    if mark.is_file() and mark.read_text() == want:
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as work:
+            made = pathlib.Path(work) / kept.name
+            made.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(home / name, made)
+            r = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=made, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+            assert r.returncode == 0, r.stdout
+            with contextlib.suppress(OSError):  # not empty: another run was faster
+                made.rename(kept)
+    wanted = kept / "node_modules"  # modules look for each other in a folder of that name
+    if link.is_symlink() and os.readlink(link) == str(wanted):
         return
-    r = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, text=True,
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-    assert r.returncode == 0, r.stdout
-    mark.write_text(want)
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    mine = home / f".node_modules-{os.getpid()}"
+    mine.symlink_to(wanted)
+    mine.replace(link)
 
 
 def major():

@@ -2,12 +2,16 @@
  *   worker_probe HOST:PORT walk [NAME …]        scenarios, with a worker of its own; "ok NAME" or
  *                                               "not ok NAME: why" for each
  *   worker_probe HOST:PORT serve [changed]      a worker until its standard input ends
- *   worker_probe HOST:PORT start TYPE ID [JSON] prints the run's id
+ *   worker_probe HOST:PORT crowd N ID           N workflows at once; the worker is stopped in the middle and
+ *                                               another takes over; prints how they ended
+ *   worker_probe HOST:PORT start TYPE ID [JSON [QUEUE]]
+ *                                               prints the run's id
  *   worker_probe HOST:PORT signal ID NAME [JSON] | cancel ID
  *   worker_probe HOST:PORT wait ID              prints "STATUS RESULT"
  *   worker_probe HOST:PORT events ID[/RUN] [FILE]
  *                                               prints "ID TYPE CAUSE" of each event; FILE gets the bytes
- * The queue is "probe", the namespace "default". */
+ *   worker_probe HOST:PORT pending ID           prints "TYPE ATTEMPT ENCODING DETAILS" of each open activity
+ * The queue is "probe" unless another is named, the namespace "default". */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -40,6 +44,14 @@ static enum zt_res act_add(struct zt_actx *c, void *arg, json_t *in, json_t **ou
     (void)c;
     (void)arg;
     *out = json_integer(json_integer_value(in) + 1);
+    return ZT_OK;
+}
+
+static enum zt_res act_echo(struct zt_actx *c, void *arg, json_t *in, json_t **out)
+{
+    (void)c;
+    (void)arg;
+    *out = json_incref(in);
     return ZT_OK;
 }
 
@@ -133,6 +145,7 @@ static enum zt_res act_huge(struct zt_actx *c, void *arg, json_t *in, json_t **o
 }
 
 static const struct zt_activity activities[] = { { "add", act_add },
+                                                 { "echo", act_echo },
                                                  { "flaky", act_flaky },
                                                  { "final", act_final },
                                                  { "long", act_long },
@@ -367,7 +380,11 @@ static int walk(int argc, char **argv)
 
 static json_t *value_of(const char *text)
 {
-    return text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+    json_t *v = text ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+
+    if (text && !v)
+        zn_bug("not JSON: %s", text);
+    return v;
 }
 
 static int call_wait(const char *id, struct zn_err *err)
@@ -425,6 +442,37 @@ static int call_events(const char *id, const char *file, struct zn_err *err)
     return file ? zn_write_file(file, all.mem, all.len, 0644, err) : 0;
 }
 
+/* What the server shows of the activities under way: the newest heartbeat details as they came. */
+static int call_pending(const char *id, struct zn_err *err)
+{
+    zn_auto_arena struct zn_arena a = { .limit = 1 << 20 };
+    Zt__DescribeWorkflowExecutionRequest req;
+    Zt__DescribeWorkflowExecutionResponse *resp = NULL;
+    struct zt_grpc_reply r = { 0 };
+    size_t n;
+
+    zt__describe_workflow_execution_request__init(&req);
+    req.namespace_ = zt_text(&a, zt_client_namespace(client));
+    req.execution = zt_execution(&a, id, "");
+    void *bytes = zt_pb_pack(&a, &req.base, &n);
+    zt_grpc_call(zt_client_grpc(client), ZT_RPC("DescribeWorkflowExecution"), bytes, n, 10000, &r);
+    if (r.code == ZT_GRPC_OK)
+        resp = zt_pb_unpack(&zt__describe_workflow_execution_response__descriptor, &a, r.body, r.len);
+    if (!resp)
+        zn_fail(err, ZN_UNAVAILABLE, "%s", r.message);
+    for (size_t i = 0; resp && i < resp->n_pending_activities; i++) {
+        const Zt__PendingActivityInfo *p = resp->pending_activities[i];
+        const Zt__Payload *d = p->heartbeat_details && p->heartbeat_details->n_payloads
+                                   ? p->heartbeat_details->payloads[0] : NULL;
+        const ProtobufCBinaryData *e = d && d->n_metadata ? &d->metadata[0]->value : NULL;
+
+        printf("%s %d %.*s %.*s\n", p->activity_type->name, p->attempt, e ? (int)e->len : 0,
+               e ? (const char *)e->data : "", d ? (int)d->data.len : 0, d ? (const char *)d->data.data : "");
+    }
+    zt_grpc_reply_done(&r);
+    return resp ? 0 : -1;
+}
+
 static int call(int argc, char **argv, struct zn_err *err)
 {
     const char *what = argv[0], *id = argc > 1 ? argv[1] : "", *third = argc > 2 ? argv[2] : NULL;
@@ -435,17 +483,114 @@ static int call(int argc, char **argv, struct zn_err *err)
         return call_wait(id, err);
     if (strcmp(what, "events") == 0)
         return call_events(id, third, err);
+    if (strcmp(what, "pending") == 0)
+        return call_pending(id, err);
     if (strcmp(what, "cancel") == 0)
         return zt_client_cancel(client, id, "asked", err);
     if (strcmp(what, "signal") == 0)
         return zt_client_signal(client, id, third, value, err);
     if (strcmp(what, "start") != 0)
         return zn_fail(err, ZN_INVALID, "unknown call %s", what);
-    struct zt_start_opts o = { .type = id, .id = third, .queue = QUEUE, .input = value };
+    struct zt_start_opts o = { .type = id, .id = third, .queue = argc > 4 ? argv[4] : QUEUE, .input = value };
     if (zt_client_start(client, &o, run, err) < 0)
         return -1;
     printf("%s\n", run);
     return 0;
+}
+
+/* --- a crowd -------------------------------------------------------------------------------------- */
+
+enum { CLIENTS = 4 };
+
+struct crowd { /* what one client thread does: every CLIENTS-th workflow from first on */
+    pthread_t thread;
+    const char *id;
+    int first, n;
+    atomic_int *begun;
+    int ends[8]; /* by status */
+    struct zn_err err;
+};
+
+static const char *crowd_name(const struct crowd *c, int i, char name[80])
+{
+    snprintf(name, 80, "%.50s-%d", c->id, i);
+    return name;
+}
+
+static int crowd_start(struct crowd *c, int i)
+{
+    zn_auto_json input = json_boolean(i % 5 == 0);
+    char name[80], run[40];
+    struct zt_start_opts o = { .id = crowd_name(c, i, name), .type = "busy", .queue = QUEUE, .input = input };
+    int r = zt_client_start(client, &o, run, &c->err);
+
+    atomic_fetch_add(c->begun, 1);
+    return r;
+}
+
+/* Every third is cancelled, the others may go on. */
+static int crowd_poke(struct crowd *c, int i)
+{
+    zn_auto_json value = json_integer(i);
+    char name[80];
+
+    crowd_name(c, i, name);
+    return i % 3 == 0 ? zt_client_cancel(client, name, "test", &c->err)
+                      : zt_client_signal(client, name, "go", value, &c->err);
+}
+
+static int crowd_end(struct crowd *c, int i)
+{
+    zn_auto_json got = NULL;
+    enum zt_status status;
+    char name[80];
+
+    if (zt_client_result(client, crowd_name(c, i, name), 240000, &status, &got, &c->err) < 0)
+        return -1;
+    if (status == ZT_COMPLETED && json_integer_value(got) != i + 1)
+        return zn_fail(&c->err, ZN_INTERNAL, "%s has a result of another", name);
+    c->ends[status]++;
+    return 0;
+}
+
+static void *crowd_main(void *arg)
+{
+    static int (*const steps[])(struct crowd *, int) = { crowd_start, crowd_poke, crowd_end };
+    struct crowd *c = arg;
+
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++)
+        for (int i = c->first; i < c->n; i += CLIENTS)
+            if (steps[s](c, i) < 0)
+                return NULL;
+    return NULL;
+}
+
+static int crowd(const struct zt_worker_config *wc, struct zt_worker **worker, int n, const char *id,
+                 struct zn_err *err)
+{
+    struct crowd c[CLIENTS];
+    atomic_int begun = 0;
+    int ends[8] = { 0 }, r = 0;
+
+    for (int i = 0; i < CLIENTS; i++) {
+        c[i] = (struct crowd){ .id = id, .first = i, .n = n, .begun = &begun };
+        if (pthread_create(&c[i].thread, NULL, crowd_main, &c[i]))
+            zn_bug("no thread");
+    }
+    while (atomic_load(&begun) < n)
+        zn_pause_ms(10);
+    zt_worker_stop(*worker, 100); /* activities of 300 ms are cut short: the next worker runs them again */
+    *worker = NULL;
+    r = zt_worker_start(wc, worker, err);
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(c[i].thread, NULL);
+        for (int s = 0; s < 8; s++)
+            ends[s] += c[i].ends[s];
+        if (r == 0 && c[i].err.code)
+            r = zn_fail(err, c[i].err.code, "%s", c[i].err.msg);
+    }
+    printf("%d completed, %d canceled\n", ends[ZT_COMPLETED], ends[ZT_ST_CANCELED]);
+    return r;
 }
 
 static int with_worker(int argc, char **argv, struct zn_err *err)
@@ -456,13 +601,21 @@ static int with_worker(int argc, char **argv, struct zn_err *err)
                                    .nworkflows = NWORKFLOWS, .activities = activities,
                                    .nactivities = sizeof activities / sizeof *activities,
                                    .activity_threads = 4 };
-    int bad = 0;
+    long long n = 0;
+    int r = 0, bad = 0;
 
     changed_code = serve && argc > 1 && strcmp(argv[1], "changed") == 0;
-    in_the_task = serve ? NULL : late_wait;
+    in_the_task = strcmp(argv[0], "walk") == 0 ? late_wait : NULL;
+    if (strcmp(argv[0], "crowd") == 0) {
+        if (argc < 3 || !zn_parse_i64(argv[1], 1, 10000, &n))
+            return zn_fail(err, ZN_INVALID, "crowd: how many, and an id");
+        wc.activity_threads = 16;
+    }
     if (zt_worker_start(&wc, &worker, err) < 0)
         return -1;
-    if (serve)
+    if (n)
+        r = crowd(&wc, &worker, (int)n, argv[2], err);
+    else if (serve)
         while (getchar() != EOF)
             ;
     else
@@ -470,7 +623,12 @@ static int with_worker(int argc, char **argv, struct zn_err *err)
     int64_t from = zn_now_ms();
     zt_worker_stop(worker, 2000);
     fprintf(stderr, "stopped in %lld ms\n", (long long)(zn_now_ms() - from));
-    return bad ? zn_fail(err, ZN_INTERNAL, "%d scenarios failed", bad) : 0;
+    return bad ? zn_fail(err, ZN_INTERNAL, "%d scenarios failed", bad) : r;
+}
+
+static bool needs_worker(const char *verb)
+{
+    return strcmp(verb, "walk") == 0 || strcmp(verb, "serve") == 0 || strcmp(verb, "crowd") == 0;
 }
 
 int main(int argc, char **argv)
@@ -485,8 +643,7 @@ int main(int argc, char **argv)
         zn_fail(&err, ZN_INVALID, "usage: see the head of worker_probe.c");
     else if (zt_client_open(&cc, &client, &err) == 0 &&
              zt_client_ensure_namespace(client, 86400, &err) == 0)
-        r = strcmp(argv[2], "walk") && strcmp(argv[2], "serve") ? call(argc - 2, argv + 2, &err)
-                                                                : with_worker(argc - 2, argv + 2, &err);
+        r = needs_worker(argv[2]) ? with_worker(argc - 2, argv + 2, &err) : call(argc - 2, argv + 2, &err);
     if (r < 0)
         fprintf(stderr, "worker_probe: %s\n", err.msg);
     zt_client_close(client);

@@ -2,6 +2,7 @@
 #ifndef TESTS_WORKER_WORKFLOWS_H
 #define TESTS_WORKER_WORKFLOWS_H
 
+#include "base/json.h"
 #include "zaned/temporal/workflow.h"
 
 #define OPTS(t)                                                                                 \
@@ -210,6 +211,57 @@ static enum zt_res wf_changing(struct zt_wf *w, json_t *in, json_t **result)
     return zt_do(w, &add, json_integer(2), result);
 }
 
+/* What became of an activity, as a value: for those who look from outside. */
+static json_t *outcome(struct zt_wf *w, enum zt_res r, json_t *value)
+{
+    if (r == ZT_OK)
+        return zt_keep(w, json_pack("{s:O?}", "value", value));
+    return zt_keep(w, json_pack("{s:i,s:s,s:s}", "res", (int)r, "type", zt_reason_type(w), "reason", zt_reason(w)));
+}
+
+/* An activity that somebody else's worker serves: {"queue", "activity", "input", "no_retry": type}. */
+static enum zt_res wf_foreign(struct zt_wf *w, json_t *in, json_t **result)
+{
+    struct zt_activity_opts *o = zn_arena_alloc(zt_arena(w), sizeof *o);
+    const char **no_retry = zn_arena_alloc(zt_arena(w), 2 * sizeof *no_retry);
+    json_t *value = NULL;
+
+    no_retry[0] = zn_json_str(in, "no_retry", NULL);
+    no_retry[1] = NULL;
+    *o = (struct zt_activity_opts)OPTS(zn_json_str(in, "activity", ""));
+    o->queue = zn_json_str(in, "queue", "");
+    o->no_retry = no_retry;
+    o->schedule_to_close_ms = 30000;
+    enum zt_res r = zt_do(w, o, json_incref(json_object_get(in, "input")), &value);
+    if (r == ZT_CANCELED)
+        return r;
+    *result = outcome(w, r, value);
+    return ZT_OK;
+}
+
+/* Some of everything at once; then a signal tells it to go on, or it is cancelled and undoes. */
+static enum zt_res wf_busy(struct zt_wf *w, json_t *in, json_t **result)
+{
+    struct zt_fut f[] = { zt_start(w, &slow, json_integer(1)), zt_start(w, &add, json_integer(2)), zt_timer(w, 100),
+                          zt_start(w, &flaky, NULL) };
+    struct zt_fut held_up = json_is_true(in) ? zt_start(w, &longer, NULL) : zt_timer(w, 60000);
+    json_t *v = NULL;
+
+    for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+        zt_await(w, f[i], NULL);
+    while (!zt_signal(w, "go", &v))
+        if (zt_select(w, NULL, 0, ZT_ON_SIGNAL | ZT_ON_CANCEL) == ZT_CANCEL_REQUESTED)
+            break;
+    zt_cancel(w, held_up);
+    if (zt_await(w, held_up, NULL) != ZT_CANCELED)
+        return ZT_FAILED;
+    if (v)
+        return zt_do(w, &add, json_incref(v), result);
+    zt_shield(w, true);
+    zt_do(w, &undo, NULL, NULL);
+    return ZT_CANCELED;
+}
+
 static const struct zt_workflow workflows[] = {
     { "five", wf_five },         { "timer", wf_timer },       { "flaky", wf_flaky },
     { "final", wf_final },       { "fails", wf_fails },       { "cancel", wf_cancel },
@@ -217,6 +269,7 @@ static const struct zt_workflow workflows[] = {
     { "guardian", wf_guardian }, { "again", wf_again },       { "race", wf_race },
     { "chain", wf_chain },       { "progress", wf_progress }, { "huge", wf_huge },
     { "held", wf_held },         { "pages", wf_pages },       { "changing", wf_changing },
+    { "foreign", wf_foreign },   { "busy", wf_busy },
 };
 enum { NWORKFLOWS = sizeof workflows / sizeof *workflows };
 
