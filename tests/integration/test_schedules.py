@@ -5,7 +5,8 @@ import subprocess
 import pytest
 from private_engine import wait_until
 from temporal_server import TemporalServer
-from test_worker import Probe, sdk_python
+from sdk_programs import sdk_python
+from worker_probe import Probe
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def ours(root, target, *argv):
 
 
 def theirs(root, target, name):
-    r = subprocess.run([sdk_python(), root / "tests/integration/schedule_client.py", target, name], stdout=subprocess.PIPE,
+    r = subprocess.run([sdk_python(), root / "tests/integration/python/schedule_client.py", target, name], stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert r.returncode == 0, r.stderr
     return json.loads(r.stdout)
