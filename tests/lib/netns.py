@@ -1,4 +1,4 @@
-"""Sockets in another network namespace: a thread of its own enters it and connects for the others."""
+"""Another network namespace: a thread of its own enters it and connects there for the others."""
 import ctypes
 import http.client
 import os
@@ -25,21 +25,25 @@ class Namespace:
             item = self.work.get()
             if item is None:
                 return
-            address, timeout, answer = item
+            fn, answer = item
             try:
                 if failed:
                     raise OSError(f"cannot enter the network namespace of {self.pid}")
-                answer.put(socket.create_connection(address, timeout))
-            except OSError as e:
+                answer.put(fn())
+            except Exception as e:  # noqa: BLE001 the caller gets whatever it was
                 answer.put(e)
 
-    def connect(self, host, port, timeout=10):
+    def call(self, fn):
+        """What fn() returns or raises, run in the namespace: a socket that it makes belongs to it for good."""
         answer = queue.Queue()
-        self.work.put(((host, port), timeout, answer))
+        self.work.put((fn, answer))
         made = answer.get()
-        if isinstance(made, OSError):
+        if isinstance(made, Exception):
             raise made
         return made
+
+    def connect(self, host, port, timeout=10):
+        return self.call(lambda: socket.create_connection((host, port), timeout))
 
     def close(self):
         self.work.put(None)

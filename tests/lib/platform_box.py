@@ -189,6 +189,20 @@ class Platform:
         found = self.engine.call("GET", f"/containers/json?filters={quote(filters)}")
         return found[0]["Id"] if found else None
 
+    def pids_of(self, component):
+        """Ids of a component's processes as the machine sees them; the container's first one comes first."""
+        container = self.container_of(f"zn-{component}")
+        if not container:
+            raise ConnectionError(f"{component} does not run")
+        top = self.engine.call("GET", f"/containers/{container}/top?ps_args=-eo%20pid,args")
+        first = self.engine.call("GET", f"/containers/{container}/json")["State"]["Pid"]
+        return sorted({int(row[0]) for row in top["Processes"]}, key=lambda pid: (pid != first, pid))
+
+    def retry(self, component):
+        """What an operator does: start it now, and forget how often it has ended."""
+        status, _, body = unix_request(self.run_dir / "supervisor.sock", "POST", f"/v1/components/{component}/retry")
+        assert status in (200, 202, 204), body
+
     def kill(self, component):
         """kill -9 of a component's process."""
         container = self.container_of(f"zn-{component}")

@@ -85,21 +85,42 @@ class PrivateEngine:
         self.socket = self.root / "docker.sock"
         self.process = None
 
-    def start(self):
-        self.root.mkdir(parents=True, exist_ok=True)
-        log = open(self.root / "dockerd.log", "ab")
-        argv = ["dockerd", "--data-root", str(self.root / "data"), "--exec-root", str(self.root / "exec"),
+    def _argv(self):
+        return ["dockerd", "--data-root", str(self.root / "data"), "--exec-root", str(self.root / "exec"),
                 "--pidfile", str(self.root / "docker.pid"), "--host", f"unix://{self.socket}",
                 "--userland-proxy=true", "--log-level=warn"]
+
+    def _spawn(self, *argv):
+        log = open(self.root / "dockerd.log", "ab")
+        self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+        wait_until(self._answers, 60, f"engine in {self.root}")
+
+    def start(self):
+        self.root.mkdir(parents=True, exist_ok=True)
         # The namespaces' first process brings loopback up, then becomes the engine. The private
         # /run keeps the engine's network state (/run/docker/netns) out of the machine's.
         script = ('mount -t tmpfs -o mode=755 tmpfs /run && ip link set lo up && '
                   'echo 1 >/proc/sys/net/ipv4/ip_forward && exec "$@"')
-        self.process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "sh", "-c", script, "sh", *argv],
-            stdout=log, stderr=log, start_new_session=True)
-        wait_until(self._answers, 60, f"engine in {self.root}")
+        self._spawn("unshare", "--net", "--mount", "sh", "-c", script, "sh", *self._argv())
         return self
+
+    def restart(self):
+        """kill -9 of the engine, and another one on the same data, swarm and namespaces. What runs in containers
+        outlives the engine; the next one ends it, because live-restore and swarm exclude each other."""
+        held = [os.open(f"/proc/{self.process.pid}/ns/{kind}", os.O_RDONLY) for kind in ("net", "mnt")]
+        try:
+            self.process.kill()
+            self.process.wait()
+            # Its containerd dies with it, a moment later: the next engine must not find the old one's.
+            config = str(self.root / "exec/containerd/containerd.toml")
+            wait_until(lambda: not _processes(lambda p: (p / "cmdline").read_text(), config), 15, "containerd ended")
+            # Where nobody reaps it, it still counts as alive, and the next engine would wait for it.
+            (self.root / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+            net, mount = (f"/proc/{os.getpid()}/fd/{fd}" for fd in held)
+            self._spawn("nsenter", f"--net={net}", f"--mount={mount}", *self._argv())
+        finally:
+            for fd in held:
+                os.close(fd)
 
     def _answers(self):
         if self.process.poll() is not None:
