@@ -1,11 +1,13 @@
 #include "zaned/proxy/caddy.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/guard.h"
 #include "base/http.h"
 #include "base/io.h"
 
@@ -61,15 +63,26 @@ int zn_edge_write(const struct zn_caddy *c, const char *name, const char *value,
 
     if (snprintf(path, sizeof path, "%s/%s", c->edge_dir, name) >= (int)sizeof path)
         return zn_fail(err, ZN_INVALID, "upstream file name %s is too long", name);
-    if (!value) {
-        if (unlink(path) < 0 && errno != ENOENT)
-            return zn_fail_errno(err, errno, "removing %s", path);
-        return 0;
-    }
     if (zn_read_file(path, &now, &ignored) == 0 && now.len == strlen(value) &&
         memcmp(now.mem ? now.mem : "", value, now.len) == 0)
         return 0;
     return zn_write_file(path, value, strlen(value), 0644, err);
+}
+
+ZN_DEFINE_AUTO(dir, DIR *, closedir);
+
+int zn_edge_keep(const struct zn_caddy *c, const json_t *names, struct zn_err *err)
+{
+    ZN_AUTO(zn_auto_dir) DIR *dir = opendir(c->edge_dir);
+    struct dirent *e;
+
+    if (!dir)
+        return zn_fail_errno(err, errno, "reading %s", c->edge_dir);
+    while ((e = readdir(dir)))
+        if (e->d_name[0] != '.' && !json_object_get(names, e->d_name) &&
+            unlinkat(dirfd(dir), e->d_name, 0) < 0 && errno != ENOENT)
+            return zn_fail_errno(err, errno, "removing %s/%s", c->edge_dir, e->d_name);
+    return 0;
 }
 
 /* Body bytes of a probe are not looked at. */

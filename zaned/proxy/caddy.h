@@ -19,9 +19,13 @@ struct zn_caddy { /* paths are borrowed */
 int zn_caddy_apply(const struct zn_caddy *c, json_t *cfg, bool *loaded, struct zn_err *err);
 
 /* Content of the file `name` in the edge folder: written beside and renamed, unless it is that
- * already. value NULL removes it. */
+ * already. */
 int zn_edge_write(const struct zn_caddy *c, const char *name, const char *value,
                   struct zn_err *err);
+
+/* Removes the edge folder's files that are no key of names. For after the configuration that read them
+ * is gone. */
+int zn_edge_keep(const struct zn_caddy *c, const json_t *names, struct zn_err *err);
 
 struct zn_probe_result {
     int status;       /* of the answer; 0 if none came */

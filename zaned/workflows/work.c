@@ -106,28 +106,36 @@ int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const
     return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_STATUS, ZN_P(hash, status, reason), NULL, err);
 }
 
-/* Files of one service: <part>.<port> for each port of its URLs, <part>.hash, <part>.slot. */
-static int write_edge_files(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
+static int write_edge_file(struct zn_work *w, const struct zn_dep *d, const char *what,
+                           const char *value, json_t *names, struct zn_err *err)
 {
-    char file[ZN_EDGE_NAME], value[ZN_NAME_LEN + 8], port[16], slot[16];
+    char file[ZN_EDGE_NAME];
+
+    zn_edge_file(d->service_id, what, file);
+    json_object_set_new(names, file, json_true());
+    return zn_edge_write(&w->caddy, file, value, err);
+}
+
+/* Files of one service: <part>.<port> for each port of its URLs, <part>.hash, <part>.slot. Their names are
+ * added to names. */
+static int write_edge_files(struct zn_work *w, const struct zn_dep *d, json_t *names,
+                            struct zn_err *err)
+{
+    char value[ZN_NAME_LEN + 8], port[16], slot[16];
     size_t i;
     json_t *url;
 
     snprintf(slot, sizeof slot, "%s", d->slot);
     zn_lower(slot);
-    zn_edge_file(d->service_id, "hash", file);
-    if (zn_edge_write(&w->caddy, file, d->hash, err) < 0)
-        return -1;
-    zn_edge_file(d->service_id, "slot", file);
-    if (zn_edge_write(&w->caddy, file, slot, err) < 0)
+    if (write_edge_file(w, d, "hash", d->hash, names, err) < 0 ||
+        write_edge_file(w, d, "slot", slot, names, err) < 0)
         return -1;
     json_array_foreach (json_object_get(d->snapshot, "urls"), i, url) {
         if (json_is_object(json_object_get(url, "redirect_to")))
             continue;
         snprintf(port, sizeof port, "%lld", (long long)zn_json_int(url, "associated_port", 80));
-        zn_edge_file(d->service_id, port, file);
         snprintf(value, sizeof value, "%s:%s", d->name, port);
-        if (zn_edge_write(&w->caddy, file, value, err) < 0)
+        if (write_edge_file(w, d, port, value, names, err) < 0)
             return -1;
     }
     return 0;
@@ -138,17 +146,18 @@ static int route_sync_locked(struct zn_work *w, PGresult *rows, struct zn_err *e
     int n = PQntuples(rows), r = 0, used = 0;
     zn_auto_mem struct zn_dep *deps = calloc((size_t)n + 1, sizeof *deps);
     zn_auto_mem struct zn_route_service *routed = calloc((size_t)n + 1, sizeof *routed);
+    zn_auto_json names = json_object();
     zn_auto_json cfg = NULL;
     bool loaded = false;
 
-    if (!deps || !routed)
+    if (!deps || !routed || !names)
         return zn_fail(err, ZN_INTERNAL, "out of memory for %d routes", n);
     for (int i = 0; r == 0 && i < n; i++) {
         r = zn_dep_read(w, rows, i, &deps[used], err);
         if (r < 0)
             break;
         struct zn_dep *d = &deps[used++];
-        r = write_edge_files(w, d, err);
+        r = write_edge_files(w, d, names, err);
         routed[used - 1] = (struct zn_route_service){ d->service_id, d->hash, d->slot, d->name,
                                                       json_object_get(d->snapshot, "urls") };
     }
@@ -156,6 +165,8 @@ static int route_sync_locked(struct zn_work *w, PGresult *rows, struct zn_err *e
         r = zn_proxy_render(&w->proxy, routed, (size_t)used, &cfg, err);
     if (r == 0)
         r = zn_caddy_apply(&w->caddy, cfg, &loaded, err);
+    if (r == 0)
+        r = zn_edge_keep(&w->caddy, names, err);
     if (loaded && r == 0)
         zn_info("proxy configuration loaded services=%d", used);
     for (int i = 0; i < used; i++)
