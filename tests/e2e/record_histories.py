@@ -10,6 +10,7 @@ sys.path[:0] = [str(ROOT / "tests/lib"), str(ROOT / "tests/e2e")]
 import histories  # noqa: E402
 import image_box  # noqa: E402
 from conftest import boot  # noqa: E402
+from platform_db import Database  # noqa: E402
 from private_engine import wait_until  # noqa: E402
 
 PLACE = "/projects/default/production"
@@ -17,13 +18,13 @@ PLACE = "/projects/default/production"
 
 class Recorder:
     def __init__(self, box):
-        self.box = box
+        self.box, self.database = box, Database(box)
         self.app = {"image": box.tags["example"], "health_check_path": "/health"}
 
     def probe(self, *argv):
         """worker_probe on the network of Temporal's container."""
-        pid = self.box.engine.call("GET", f"/containers/{self.box.container_of('zn-temporal')}/json")["State"]["Pid"]
-        return subprocess.run(["nsenter", "-t", str(pid), "-n", histories.probe(), "127.0.0.1:7233", *argv],
+        pid = str(self.box.pids_of("temporal")[0])
+        return subprocess.run(["nsenter", "-t", pid, "-n", histories.probe(), "127.0.0.1:7233", *argv],
                               stdout=subprocess.PIPE, text=True, timeout=60, check=False)
 
     def save(self, workflow, name):
@@ -46,10 +47,14 @@ class Recorder:
         self.save(f"deploy-{made['hash']}", name)
 
     def started(self, kind):
-        """Id of the newest workflow of a kind, as the outbox has it."""
-        sql = ("select payload->>'workflow_id' from outbox where done_at is not null and payload->>'workflow_type' ="
+        """Id of the newest workflow of a kind, as the outbox has it, once that was delivered."""
+        sql = ("select payload->>'workflow_id', done_at is not null from outbox where payload->>'workflow_type' ="
                f" '{kind}' order by id desc limit 1")
-        return wait_until(lambda: self.box.query(sql), 30, kind)[0][0]
+
+        def delivered():
+            rows = self.database.query(sql)
+            return rows[0][0] if rows and rows[0][1] else None
+        return wait_until(delivered, 30, kind)
 
     def toggle(self, service, state):
         self.box.api("PUT", f"{PLACE}/toggle-service/{service}/", {"desired_state": state}, ok=(202,))

@@ -3,6 +3,7 @@ import json
 from urllib.parse import quote
 
 import pytest
+from platform_db import Database
 from private_engine import wait_until
 
 PLACE = "/projects/default/production"
@@ -104,6 +105,21 @@ def test_archiving_places_leaves_nothing(platform):
     wait_until(lambda: not left("production"), 90, "the project is gone")
     wait_until(lambda: len(labelled(platform, "volumes", "zane.managed=true")) == len(volumes) - 2, 30, "volumes are gone")
     assert platform.open_site("production.short.zane.localhost").status == 404
+
+
+def test_archiving_in_the_middle_of_deployments(platform):
+    """One has begun, others wait: each ends, and the environment goes although the proxy never was on its network."""
+    platform.api("POST", "/projects/", {"slug": "hasty"}, ok=(201,))
+    place = platform.api("GET", "/projects/hasty/", ok=(200,)).json()["environments"][0]["id"]
+    for n in range(8):
+        platform.api("PUT", f"/deploys/app{n % 7}/", {"image": platform.tags["example"], "port": 8080, "project": "hasty",
+                                                      "volumes": [{"name": "v", "container_path": "/data"}]})
+    platform.api("DELETE", "/projects/hasty/", ok=(204,))
+    database = Database(platform)
+    wait_until(lambda: not database.query("select 1 from project where slug = 'hasty'"), 120, "the project is gone")
+    mine = f"zane.environment={place}"
+    assert labelled(platform, "services", mine) | labelled(platform, "networks", mine) == set()
+    assert database.query("select 1 from deploy_slot") == []
 
 
 def test_what_nothing_stands_for_goes(platform, orphan):

@@ -260,6 +260,13 @@ int zn_engine_network_disconnect(struct zn_engine *e, const char *network, const
                                  struct zn_err *err)
 {
     zn_auto_json body = json_pack("{s:s,s:b}", "Container", container, "Force", 1);
+    bool connected;
+
+    /* The engine's answer to one that is not is a 500 like any other. */
+    if (is_connected(e, network, container, &connected, err) < 0)
+        return unless(ZN_NOT_FOUND, -1, err);
+    if (!connected)
+        return 0;
     int r = zn_engine_call_named(e, "POST", "/networks/", network, "/disconnect", body, NULL, err);
 
     return unless(ZN_NOT_FOUND, r, err);

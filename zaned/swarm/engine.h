@@ -87,6 +87,7 @@ int zn_engine_network_remove(struct zn_engine *e, const char *name, const char *
 /* Connects a running container; already connected is fine. */
 int zn_engine_network_connect(struct zn_engine *e, const char *network, const char *container,
                               struct zn_err *err);
+/* Not connected, or one of the two absent: fine. */
 int zn_engine_network_disconnect(struct zn_engine *e, const char *network, const char *container,
                                  struct zn_err *err);
 /* deployment: its hash, kept as a label of a volume that is made by this call. */
