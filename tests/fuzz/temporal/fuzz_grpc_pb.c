@@ -1,10 +1,23 @@
 /* The first byte chooses the message type; the rest is decoded as one. What is accepted can be
- * packed and decoded again, and stays within the arena's limit. */
+ * packed and decoded again, and stays within the arena's limit; a value that was read is written so
+ * that it is read as the same. */
 #include "zaned/temporal/pb.h"
 
 #include "base/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_value(const Zt__Payloads *list)
+{
+    zn_auto_arena struct zn_arena a = { .limit = 8 << 20 };
+    zn_auto_json v = zt_payloads_json(list);
+
+    if (!v)
+        return;
+    zn_auto_json again = zt_payloads_json(zt_payloads(&a, v));
+    if (!json_equal(v, again))
+        __builtin_trap();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -28,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!m)
         return 0;
     if (type == &zt__payloads__descriptor)
-        json_decref(zt_payloads_json((const Zt__Payloads *)m));
+        check_value((const Zt__Payloads *)m);
     zn_auto_arena struct zn_arena b = { .limit = 8 << 20 };
     void *bytes = zt_pb_pack(&b, m, &n);
     if (!bytes || !zt_pb_unpack(type, &b, bytes, n))
