@@ -160,16 +160,19 @@ static void match(struct zt_wf *w, const struct zt_event *e, int kind)
     if (kind == ZT_C_CANCEL_ACTIVITY && c->ref != e->ref)
         zt_run_give_up(w, J_NONDET, "history cancels activity %lld (event %lld), the code another",
                 (long long)e->ref, (long long)e->id);
-    if (kind == ZT_C_ACTIVITY || kind == ZT_C_TIMER || kind == ZT_C_CHILD)
+    if (kind == ZT_C_ACTIVITY || kind == ZT_C_TIMER || kind == ZT_C_CHILD) {
         w->futs[c->fut].event = e->id;
+        w->fut_at[e - w->t.events] = c->fut + 1;
+    }
     w->head++;
 }
 
 static struct zt_futstate *fut_of(struct zt_wf *w, const struct zt_event *e)
 {
-    for (size_t i = 0; i < w->nfuts; i++)
-        if (w->futs[i].event && w->futs[i].event == e->ref)
-            return &w->futs[i];
+    int fut = e->ref > 0 && (uint64_t)e->ref <= w->t.nevents ? w->fut_at[e->ref - 1] : 0;
+
+    if (fut && w->futs[fut - 1].event == e->ref)
+        return &w->futs[fut - 1];
     zt_run_give_up(w, J_NONDET, "event %lld belongs to event %lld, which the code did not cause",
             (long long)e->id, (long long)e->ref);
 }
@@ -377,6 +380,9 @@ static void run(struct zt_wf *w, const struct zt_workflow *wf)
         zt_run_give_up(w, J_NONDET, "history does not begin with the start of a workflow");
     if (first->unreadable)
         zt_run_give_up(w, J_ERROR, "the workflow's input has an encoding not known here");
+    w->fut_at = zn_arena_alloc(&w->arena, w->t.nevents * sizeof *w->fut_at);
+    if (!w->fut_at)
+        zt_run_too_big(w);
     w->now_ms = first->time_ms;
     w->rng = seed_of(first->key);
     zt_run_advance(w);

@@ -166,11 +166,10 @@ static int ready(struct zt_wf *w, const struct zt_fut *f, int n, unsigned flags)
             which = i;
         }
     }
-    for (size_t i = 0; (flags & ZT_ON_SIGNAL) && i < w->nsignals; i++)
-        if (!w->signals[i].read && w->signals[i].order < best) {
-            best = w->signals[i].order;
-            which = ZT_SIGNALED;
-        }
+    if ((flags & ZT_ON_SIGNAL) && w->unread < w->nsignals && w->signals[w->unread].order < best) {
+        best = w->signals[w->unread].order; /* they queue in order: the first is the earliest */
+        which = ZT_SIGNALED;
+    }
     if ((flags & ZT_ON_CANCEL) && w->canceled && !w->shield && w->cancel_order < best)
         which = ZT_CANCEL_REQUESTED;
     return which;
@@ -221,12 +220,14 @@ enum zt_res zt_sleep(struct zt_wf *w, int64_t ms)
 bool zt_signal(struct zt_wf *w, const char *name, json_t **ret)
 {
     guard(w);
-    for (size_t i = 0; i < w->nsignals; i++) {
+    for (size_t i = w->unread; i < w->nsignals; i++) {
         struct zt_sigstate *s = &w->signals[i];
 
         if (s->read || (name && strcmp(s->name, name) != 0))
             continue;
         s->read = true;
+        while (w->unread < w->nsignals && w->signals[w->unread].read)
+            w->unread++;
         if (ret)
             *ret = s->value;
         return true;

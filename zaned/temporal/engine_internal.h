@@ -39,10 +39,11 @@ struct zt_wf {
     bool replaying;
     struct zt_futstate *futs;
     size_t nfuts, capfuts;
+    int *fut_at; /* by place of the event that its command wrote: index + 1; 0 = no future's */
     struct zt_command *cmds; /* commands since the last completed task; [head, ncmds) wait */
     size_t head, ncmds, capcmds;
     struct zt_sigstate *signals;
-    size_t nsignals, capsignals;
+    size_t nsignals, capsignals, unread; /* all before unread are read */
     json_t **kept;
     size_t nkept, capkept;
     bool canceled, shield, continues;
