@@ -1,7 +1,6 @@
 """Writes this version's histories of the product's workflows, which tests/unit/workflows/test_histories.c replays for ever:
 `/usr/bin/python3 tests/e2e/record_histories.py`, with a whole platform in a private engine (some minutes)."""
 import pathlib
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -12,8 +11,7 @@ import image_box  # noqa: E402
 from conftest import boot  # noqa: E402
 from platform_db import Database  # noqa: E402
 from private_engine import wait_until  # noqa: E402
-
-PLACE = "/projects/default/production"
+from test_workflows import PLACE, temporal  # noqa: E402
 
 
 class Recorder:
@@ -21,17 +19,11 @@ class Recorder:
         self.box, self.database = box, Database(box)
         self.app = {"image": box.tags["example"], "health_check_path": "/health"}
 
-    def probe(self, *argv):
-        """worker_probe on the network of Temporal's container."""
-        pid = str(self.box.pids_of("temporal")[0])
-        return subprocess.run(["nsenter", "-t", pid, "-n", histories.probe(), "127.0.0.1:7233", *argv],
-                              stdout=subprocess.PIPE, text=True, timeout=60, check=False)
-
     def save(self, workflow, name):
         """Waits for the end of the workflow first."""
-        wait_until(lambda: self.probe("wait", workflow).returncode == 0, 120, workflow)
+        wait_until(lambda: temporal(self.box, "wait", workflow) == 0, 120, workflow)
         file = histories.folder("workflows") / f"{name}.pb"
-        assert self.probe("events", workflow, file).returncode == 0, workflow
+        assert temporal(self.box, "events", workflow, file) == 0, workflow
         print(f"{name}: {workflow}", flush=True)
 
     def deploy(self, service, name, status="HEALTHY", **body):

@@ -1,7 +1,9 @@
 """What the workflows leave behind, and what they say: build log, undo, archive, orphans."""
 import json
+import subprocess
 from urllib.parse import quote
 
+import histories
 import pytest
 from platform_db import Database
 from private_engine import wait_until
@@ -36,7 +38,27 @@ def orphan(platform):
     return name
 
 
-def test_build_log_tells_each_step(platform, orphan):
+@pytest.fixture(scope="module")
+def lost(platform):
+    """A deployment in its health check whose workflow is terminated by hand; the version before serves."""
+    spec = {"image": platform.tags["example"], "domain": "lost.zane.localhost", "health_check_path": "/health"}
+    assert platform.deploy("lost", port=8080, **spec)["status"] == "HEALTHY"
+    made = platform.deploy("lost", wait=False, port=9999, **spec)
+    wait_until(lambda: platform.deployment("lost", made["hash"])["step"] == "health", 30, "health check")
+    assert temporal(platform, "terminate", f"deploy-{made['hash']}") == 0
+    Database(platform).query("update deploy_slot set acquired_at = now() - interval '1 hour' where deployment_hash = %s",
+                             (made["hash"],))
+    return made["hash"]
+
+
+def temporal(box, *argv):
+    """worker_probe on the network of Temporal's container; its exit status."""
+    done = subprocess.run(["nsenter", "-t", str(box.pids_of("temporal")[0]), "-n", histories.probe(), "127.0.0.1:7233", *argv],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    return done.returncode
+
+
+def test_build_log_tells_each_step(platform, orphan, lost):
     done = platform.deploy("told", image=platform.tags["example"], port=8080, domain="told.zane.localhost",
                            health_check_path="/health")
     assert done["status"] == "HEALTHY" and done["step"] is None, done
@@ -120,6 +142,17 @@ def test_archiving_in_the_middle_of_deployments(platform):
     mine = f"zane.environment={place}"
     assert labelled(platform, "services", mine) | labelled(platform, "networks", mine) == set()
     assert database.query("select 1 from deploy_slot") == []
+
+
+def test_a_lost_workflow_ends_its_deployment(platform, lost):
+    done = platform.wait_deployment("lost", lost, 60)
+    assert done["status"] == "FAILED" and "workflow is gone" in done["status_reason"], done
+    assert platform.open_site("lost.zane.localhost").status == 200
+    wait_until(lambda: len(platform.user_services(service_id(platform, "lost"))) == 1, 30, "only the old version is left")
+    assert Database(platform).query("select 1 from deploy_slot where deployment_hash = %s", (lost,)) == []
+    again = platform.deploy("lost", image=platform.tags["example"], port=8080, domain="lost.zane.localhost",
+                            health_check_path="/health")
+    assert again["status"] == "HEALTHY", again
 
 
 def test_what_nothing_stands_for_goes(platform, orphan):

@@ -52,6 +52,17 @@ def test_signal_during_the_last_task_is_seen(probe):
     assert probe.count("late-unhandled", SIGNALED) == 1
 
 
+def test_a_signal_sent_twice_arrives_once(probe):
+    """As the outbox sends it: the second delivery of a row must change nothing."""
+    worker = probe.serve()
+    probe.run("start", "signals", "once")
+    for n in (1, 1, 2):
+        probe.run("signal-once", "once", "n", str(n), f"row-{n}")
+    assert probe.count("once", SIGNALED) == 2
+    probe.run("terminate", "once")
+    stop(worker)
+
+
 def test_worker_killed_in_the_middle(probe):
     first = probe.serve()
     probe.run("start", "chain", "chain-kill", "0")

@@ -6,7 +6,8 @@
  *                                               another takes over; prints how they ended
  *   worker_probe HOST:PORT start TYPE ID [JSON [QUEUE]]
  *                                               prints the run's id
- *   worker_probe HOST:PORT signal ID NAME [JSON] | cancel ID
+ *   worker_probe HOST:PORT signal ID NAME [JSON] | signal-once ID NAME JSON REQUEST_ID | cancel ID |
+ *                                               terminate ID
  *   worker_probe HOST:PORT wait ID              prints "STATUS RESULT"
  *   worker_probe HOST:PORT events ID[/RUN] [FILE]
  *                                               prints "ID TYPE CAUSE" of each event; FILE gets the bytes
@@ -489,6 +490,10 @@ static int call(int argc, char **argv, struct zn_err *err)
         return zt_client_cancel(client, id, "asked", err);
     if (strcmp(what, "signal") == 0)
         return zt_client_signal(client, id, third, value, err);
+    if (strcmp(what, "signal-once") == 0)
+        return zt_client_signal_once(client, id, third, value, argc > 4 ? argv[4] : "", err);
+    if (strcmp(what, "terminate") == 0)
+        return zt_client_terminate(client, id, "by hand", err);
     if (strcmp(what, "start") != 0)
         return zn_fail(err, ZN_INVALID, "unknown call %s", what);
     struct zt_start_opts o = { .type = id, .id = third, .queue = argc > 4 ? argv[4] : QUEUE, .input = value };
