@@ -65,16 +65,9 @@ class Drive:
             return {"type": e.cause.type, "message": e.cause.message, "final": e.cause.non_retryable}
 
 
-@workflow.defn(name="helper")
-class Helper:
-    @workflow.run
-    async def run(self, n: int) -> int:
-        return n + 1
-
-
 async def main(target):
     client = await Client.connect(target)
-    async with Worker(client, task_queue="python", workflows=[Drive, Helper], activities=[unsteady, refuse, nothing, hold],
+    async with Worker(client, task_queue="python", workflows=[Drive], activities=[unsteady, refuse, nothing, hold],
                       workflow_runner=UnsandboxedWorkflowRunner()):
         say("ready")
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
