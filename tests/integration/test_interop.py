@@ -15,7 +15,7 @@ from temporal_server import TemporalServer  # noqa: E402
 from worker_probe import Probe, stop  # noqa: E402
 
 FAILED = 1  # enum zt_res
-CANCEL_WANTED, ACTIVITY_CANCELED = 15, 16
+CANCEL_WANTED, ACTIVITY_CANCELED, CHILD_STARTED = 15, 16, 31
 VALUE = {"text": "Grüße, 世界 \u0000\"\\", "big": 2**53 - 1, "part": 0.1, "none": None, "list": [True, [], {}]}
 
 
@@ -131,3 +131,26 @@ def test_their_cancellation_reaches_our_activity(probe, theirs):
     probe.run("cancel", name)
     assert ended(probe, name) == ("completed", {"cancelled": True})
     assert probe.count(name, CANCEL_WANTED) == 1 and probe.count(name, ACTIVITY_CANCELED) == 1
+
+
+# --- our workflow, their workflow as its child ---------------------------------------------------------------
+
+
+def foster(probe, theirs, activity, **more):
+    name = f"foster-{theirs.language}-{activity}"
+    probe.run("start", "foster", name, json.dumps({"queue": theirs.language, "type": "drive",
+                                                   "input": {"activity": activity, **more}}))
+    return name
+
+
+def test_their_workflow_as_a_child_of_ours(probe, theirs):
+    """And back: the child calls an activity of ours."""
+    assert ended(probe, foster(probe, theirs, "echo", input=VALUE)) == ("completed", {"value": {"value": VALUE}})
+
+
+def test_our_cancellation_reaches_their_child(probe, theirs):
+    name = foster(probe, theirs, "long")
+    wait_until(lambda: probe.count(name, CHILD_STARTED) == 1, 30, "the child")
+    wait_until(lambda: probe.run("pending", f"{name}-child") == 'long 1 json/plain {"at":"work"}\n', 30, "its first heartbeat")
+    probe.run("cancel", name)
+    assert ended(probe, name) == ("completed", {"value": {"cancelled": True}})

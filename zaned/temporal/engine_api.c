@@ -85,6 +85,12 @@ struct zt_fut zt_timer(struct zt_wf *w, int64_t ms)
 
 struct zt_fut zt_child(struct zt_wf *w, const char *type, const char *workflow_id, json_t *input)
 {
+    return zt_child_on(w, NULL, type, workflow_id, input);
+}
+
+struct zt_fut zt_child_on(struct zt_wf *w, const char *queue, const char *type, const char *workflow_id,
+                          json_t *input)
+{
     zt_keep(w, input);
     guard(w);
     struct zt_futstate *f = new_fut(w, F_CHILD);
@@ -96,6 +102,7 @@ struct zt_fut zt_child(struct zt_wf *w, const char *type, const char *workflow_i
         zt_run_too_big(w);
     c->key = f->key;
     c->type = type;
+    c->queue = queue;
     c->value = input;
     return (struct zt_fut){ id };
 }

@@ -80,6 +80,7 @@ struct zt_command { /* everything lives as long as the run */
     bool dropped; /* cancelled before it was sent */
     const char *key;
     const char *type; /* activity type or workflow type */
+    const char *queue; /* child: task queue; NULL = the workflow's own */
     const struct zt_activity_opts *act;
     int64_t ms;  /* timer */
     int64_t ref; /* scheduled event of the activity to cancel */

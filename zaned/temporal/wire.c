@@ -293,7 +293,7 @@ static void write_child(struct zn_arena *a, const struct zt_command *c, const ch
                zt__start_child_workflow_execution_command_attributes__init);
     s->workflow_id = zt_text(a, c->key);
     s->workflow_type = workflow_type(a, c->type);
-    s->task_queue = zt_queue(a, queue);
+    s->task_queue = zt_queue(a, c->queue ? c->queue : queue);
     s->input = zt_payloads(a, c->value);
     s->parent_close_policy = 3; /* REQUEST_CANCEL: a child always gets to undo */
     ret->command_type = CT_CHILD;

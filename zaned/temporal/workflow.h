@@ -38,6 +38,9 @@ struct zt_activity_opts {
 struct zt_fut zt_start(struct zt_wf *w, const struct zt_activity_opts *act, json_t *input);
 struct zt_fut zt_timer(struct zt_wf *w, int64_t ms);
 struct zt_fut zt_child(struct zt_wf *w, const char *type, const char *workflow_id, json_t *input);
+/* The same for a worker of another task queue; NULL = the workflow's own. */
+struct zt_fut zt_child_on(struct zt_wf *w, const char *queue, const char *type, const char *workflow_id,
+                          json_t *input);
 /* Asks the future to end; await it afterwards. A future not sent yet is dropped. */
 void zt_cancel(struct zt_wf *w, struct zt_fut f);
 bool zt_done(struct zt_wf *w, struct zt_fut f); /* resolved already; never waits */

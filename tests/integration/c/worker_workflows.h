@@ -239,6 +239,21 @@ static enum zt_res wf_foreign(struct zt_wf *w, json_t *in, json_t **result)
     return ZT_OK;
 }
 
+/* A child that somebody else's worker runs: {"queue", "type", "input"}. */
+static enum zt_res wf_foster(struct zt_wf *w, json_t *in, json_t **result)
+{
+    const char *id = zn_arena_printf(zt_arena(w), "%s-child", zt_workflow_id(w));
+    struct zt_fut child = zt_child_on(w, zn_json_str(in, "queue", NULL), zn_json_str(in, "type", ""), id,
+                                      json_incref(json_object_get(in, "input")));
+    json_t *value = NULL;
+
+    if (zt_select(w, &child, 1, ZT_ON_CANCEL) == ZT_CANCEL_REQUESTED)
+        zt_cancel(w, child);
+    enum zt_res r = zt_await(w, child, &value);
+    *result = outcome(w, r, value);
+    return ZT_OK;
+}
+
 /* Some of everything at once; then a signal tells it to go on, or it is cancelled and undoes. */
 static enum zt_res wf_busy(struct zt_wf *w, json_t *in, json_t **result)
 {
@@ -269,7 +284,7 @@ static const struct zt_workflow workflows[] = {
     { "guardian", wf_guardian }, { "again", wf_again },       { "race", wf_race },
     { "chain", wf_chain },       { "progress", wf_progress }, { "huge", wf_huge },
     { "held", wf_held },         { "pages", wf_pages },       { "changing", wf_changing },
-    { "foreign", wf_foreign },   { "busy", wf_busy },
+    { "foreign", wf_foreign },   { "foster", wf_foster },   { "busy", wf_busy },
 };
 enum { NWORKFLOWS = sizeof workflows / sizeof *workflows };
 
