@@ -70,6 +70,10 @@ bench: all ## the platform's figures (docs/benchmarks.md), in a private engine
 	image/build --all --out $(B)/images
 	/usr/bin/python3 tests/bench/bench_platform.py
 
+faults: all ## every step of a deployment x every fault (tests/faults), in a private engine; the table is in build/faults.txt
+	image/build --all --out $(B)/images
+	ZANE_FAULTS=all /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/faults
+
 lint: ## include layers, banned names, shell scripts, spelling
 	@ci/lint
 
@@ -138,6 +142,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: python demo bench probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
+.PHONY: python demo bench faults probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:

@@ -226,7 +226,8 @@ class Platform:
 
 
 class Load:
-    """Constant load on one site over kept connections, from `clients` threads; counts every failure."""
+    """Constant load on one site over kept connections, from `clients` threads; notes every failure with the time
+    at which its request was sent."""
 
     def __init__(self, platform, domain, path="/", clients=4, pause=0.005):
         import threading
@@ -239,6 +240,7 @@ class Load:
     def _run(self):
         conn = netns.Connection(self.platform.ns, HTTP_PORT, 15)
         while not self.stop_flag.is_set():
+            sent = time.time()
             try:
                 conn.request("GET", self.path, headers={"Host": self.domain})
                 answer = conn.getresponse()
@@ -255,7 +257,7 @@ class Load:
             with self.lock:
                 self.requests += 1
                 if bad:
-                    self.failures.append((time.time(), bad))
+                    self.failures.append((sent, bad))
             time.sleep(self.pause)
         conn.close()
 

@@ -104,7 +104,7 @@ class PrivateEngine:
         self._spawn("unshare", "--net", "--mount", "sh", "-c", script, "sh", *self._argv())
         return self
 
-    def restart(self):
+    def restart(self, between=lambda: None):
         """kill -9 of the engine, and another one on the same data, swarm and namespaces. What runs in containers
         outlives the engine; the next one ends it, because live-restore and swarm exclude each other."""
         held = [os.open(f"/proc/{self.process.pid}/ns/{kind}", os.O_RDONLY) for kind in ("net", "mnt")]
@@ -116,6 +116,7 @@ class PrivateEngine:
             wait_until(lambda: not _processes(lambda p: (p / "cmdline").read_text(), config), 15, "containerd ended")
             # Where nobody reaps it, it still counts as alive, and the next engine would wait for it.
             (self.root / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+            between()
             net, mount = (f"/proc/{os.getpid()}/fd/{fd}" for fd in held)
             self._spawn("nsenter", f"--net={net}", f"--mount={mount}", *self._argv())
         finally:
