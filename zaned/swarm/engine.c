@@ -360,6 +360,32 @@ int zn_engine_services_deployed(struct zn_engine *e, json_t **ret, struct zn_err
     return 0;
 }
 
+int zn_engine_containers_ended(struct zn_engine *e, json_t **ret, struct zn_err *err)
+{
+    zn_auto_json list = NULL;
+    json_t *out, *one;
+    size_t i;
+
+    if (list_filtered(e, "/containers/json?all=1&filters=",
+                      json_pack("{s:[s],s:[s,s]}", "label", "zane.deployment", "status", "exited", "dead"),
+                      &list, err) < 0)
+        return -1;
+    out = json_array();
+    json_array_foreach (list, i, one)
+        json_array_append_new(out, json_pack("{s:O,s:O}", "id", json_object_get(one, "Id"), "deployment",
+                                             json_object_get(json_object_get(one, "Labels"),
+                                                             "zane.deployment")));
+    *ret = out;
+    return 0;
+}
+
+int zn_engine_container_remove(struct zn_engine *e, const char *id, struct zn_err *err)
+{
+    int r = zn_engine_call_named(e, "DELETE", "/containers/", id, "?v=1", NULL, NULL, err);
+
+    return unless(ZN_CONFLICT, unless(ZN_NOT_FOUND, r, err), err);
+}
+
 int zn_engine_networks_owned(struct zn_engine *e, json_t **ret, struct zn_err *err)
 {
     zn_auto_json list = NULL;

@@ -104,6 +104,10 @@ int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, const char
 int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *err);
 /* *ret: new array [{"name", "deployment"}] of all swarm services that belong to a deployment. */
 int zn_engine_services_deployed(struct zn_engine *e, json_t **ret, struct zn_err *err);
+/* *ret: new array [{"id", "deployment"}] of the containers of deployments that have ended. */
+int zn_engine_containers_ended(struct zn_engine *e, json_t **ret, struct zn_err *err);
+/* With its anonymous volumes. Absent, or being removed already, is fine. */
+int zn_engine_container_remove(struct zn_engine *e, const char *id, struct zn_err *err);
 /* *ret: new array [{"name", "environment"}] of the networks of environments. */
 int zn_engine_networks_owned(struct zn_engine *e, json_t **ret, struct zn_err *err);
 /* ZN_NOT_FOUND if absent. *ret is a new reference. */

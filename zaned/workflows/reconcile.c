@@ -16,7 +16,7 @@ enum { HASHES_MAX = 1 << 20 };
 struct zn_reconciler {
     struct zn_work *work;
     struct zn_periodic *thread;
-    json_t *orphans; /* name of a service or network → when it was first seen (ms, monotonic) */
+    json_t *orphans; /* name of a service or network, id of a container → when it was first seen (ms, monotonic) */
 };
 
 /* --- what is missing ---------------------------------------------------------------------------------- */
@@ -116,6 +116,41 @@ static int remove_services(struct zn_reconciler *r, json_t *next, struct zn_err 
     return 0;
 }
 
+static bool any_of(const json_t *list, const char *key, const char *value)
+{
+    size_t i;
+    json_t *one;
+
+    json_array_foreach (list, i, one)
+        if (strcmp(zn_json_str(one, key, ""), value) == 0)
+            return true;
+    return false;
+}
+
+/* An engine that is killed while a service goes forgets that its ended container was to go too. Such a
+ * container would hold its volumes for ever. */
+static int remove_containers(struct zn_reconciler *r, json_t *next, struct zn_err *err)
+{
+    zn_auto_json ended = NULL;
+    zn_auto_json services = NULL;
+    size_t i;
+    json_t *one;
+
+    if (zn_engine_containers_ended(r->work->engine, &ended, err) < 0 ||
+        zn_engine_services_deployed(r->work->engine, &services, err) < 0)
+        return -1;
+    json_array_foreach (ended, i, one) {
+        const char *id = zn_json_str(one, "id", ""), *hash = zn_json_str(one, "deployment", "");
+
+        if (any_of(services, "deployment", hash) || !is_due(r, next, id))
+            continue;
+        zn_info("container %.12s of %s belongs to no service any more: removed", id, hash);
+        if (zn_engine_container_remove(r->work->engine, id, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int remove_networks(struct zn_reconciler *r, json_t *next, struct zn_err *err)
 {
     zn_auto_json list = NULL;
@@ -145,6 +180,8 @@ static int remove_orphans(struct zn_reconciler *r, struct zn_err *err)
     json_t *next = json_object();
     int ret = remove_services(r, next, err);
 
+    if (ret == 0)
+        ret = remove_containers(r, next, err);
     if (ret == 0)
         ret = remove_networks(r, next, err);
     if (ret == 0) { /* after a failure the times of the round before are the better ones */
