@@ -289,13 +289,19 @@ class World:
         wait_until(answered, 30, f"{service.domain} served by {production}")
 
     # --- what is written down of a cell that failed -------------------------------------------------
+    def proxy(self):
+        """Networks that the proxy is attached to as the engine says, and its interfaces as they are."""
+        box = self.box.engine.call("GET", f"/containers/{self.box.container_of('zn-caddy')}/json")
+        shown = self.box.engine.inside(["nsenter", "-t", str(box["State"]["Pid"]), "-n", "ip", "-br", "address"]).stdout
+        return {n: e["IPAddress"] for n, e in box["NetworkSettings"]["Networks"].items()}, shown.splitlines()
+
     def report(self, row, column, why):
         parts = {"why": why, "components": self.box.components()}
         for name, make in (("deployments", lambda: self.db.rows("select hash, service_id, slot, status, status_reason, step,"
                             " is_current_production, queued_at, finished_at from deployment order by queued_at desc limit 6")),
                            ("leases", lambda: self.db.rows("select * from deploy_slot")),
                            ("outbox", lambda: self.db.rows("select * from outbox order by id desc limit 6")),
-                           ("open workflows", self.open_workflows), ("leftovers", self.leftovers)):
+                           ("open workflows", self.open_workflows), ("leftovers", self.leftovers), ("proxy", self.proxy)):
             try:
                 parts[name] = make()
             except Exception as e:  # noqa: BLE001 the platform may be in any state
