@@ -81,11 +81,11 @@
       " where d.hash = $1 and p.service_id = d.service_id and p.is_current_production"         \
       " and p.status = 'SLEEPING' and p.status_reason = $2 returning p.hash, p.service_id")    \
     X(ENVIRONMENTS_GONE, 1,                                                                    \
-      "select h as id from unnest($1::text[]) h where not exists (select 1 from environment e" \
+      "select h as owner from unnest($1::text[]) h where not exists (select 1 from environment e" \
       " where e.id = h)")                                                                      \
     /* Of these deployments' swarm services, those that nothing in the database stands for. */ \
     X(ORPHANS, 1,                                                                              \
-      "select h as hash from unnest($1::text[]) h where not exists (select 1 from deployment d"\
+      "select h as owner from unnest($1::text[]) h where not exists (select 1 from deployment d"\
       " where d.hash = h and ((d.is_current_production and d.status not in ('FAILED', 'REMOVED',"\
       " 'CANCELLED')) or exists (select 1 from deploy_slot l where l.service_id = d.service_id)))")\
     X(DEPLOYMENT_PREPARE, 2,                                                                   \

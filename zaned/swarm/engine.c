@@ -331,9 +331,9 @@ int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, const char
     return 0;
 }
 
-/* [{"name", key}] of the objects in list that have the label. part: what holds name and labels; NULL =
+/* [{"name", "owner"}] of the objects in list that have the label. part: what holds name and labels; NULL =
  * the object itself. */
-static json_t *labelled(const json_t *list, const char *part, const char *label, const char *key)
+static json_t *labelled(const json_t *list, const char *part, const char *label)
 {
     json_t *out = json_array(), *one;
     size_t i;
@@ -344,7 +344,7 @@ static json_t *labelled(const json_t *list, const char *part, const char *label,
 
         if (value)
             json_array_append_new(out, json_pack("{s:s,s:s}", "name", zn_json_str(spec, "Name", ""),
-                                                 key, value));
+                                                 "owner", value));
     }
     return out;
 }
@@ -356,7 +356,7 @@ int zn_engine_services_deployed(struct zn_engine *e, json_t **ret, struct zn_err
     if (list_filtered(e, "/services?filters=", json_pack("{s:[s]}", "label", "zane.deployment"), &list,
                       err) < 0)
         return -1;
-    *ret = labelled(list, "Spec", "zane.deployment", "deployment");
+    *ret = labelled(list, "Spec", "zane.deployment");
     return 0;
 }
 
@@ -372,7 +372,7 @@ int zn_engine_containers_ended(struct zn_engine *e, json_t **ret, struct zn_err 
         return -1;
     out = json_array();
     json_array_foreach (list, i, one)
-        json_array_append_new(out, json_pack("{s:O,s:O}", "id", json_object_get(one, "Id"), "deployment",
+        json_array_append_new(out, json_pack("{s:O,s:O}", "name", json_object_get(one, "Id"), "owner",
                                              json_object_get(json_object_get(one, "Labels"),
                                                              "zane.deployment")));
     *ret = out;
@@ -393,7 +393,7 @@ int zn_engine_networks_owned(struct zn_engine *e, json_t **ret, struct zn_err *e
     if (list_filtered(e, "/networks?filters=", json_pack("{s:[s]}", "label", "zane.environment"),
                       &list, err) < 0)
         return -1;
-    *ret = labelled(list, NULL, "zane.environment", "environment");
+    *ret = labelled(list, NULL, "zane.environment");
     return 0;
 }
 

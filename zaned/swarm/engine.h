@@ -102,13 +102,13 @@ int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, const char
 /* Same name and same zane.deployment label present already: fine. Another deployment's leftover of
  * the same name is removed first. */
 int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *err);
-/* *ret: new array [{"name", "deployment"}] of all swarm services that belong to a deployment. */
+/* *ret: new array [{"name", "owner"}] of all swarm services that belong to a deployment, by its hash. */
 int zn_engine_services_deployed(struct zn_engine *e, json_t **ret, struct zn_err *err);
-/* *ret: new array [{"id", "deployment"}] of the containers of deployments that have ended. */
+/* *ret: new array [{"name", "owner"}] of the containers of deployments that have ended: ids and hashes. */
 int zn_engine_containers_ended(struct zn_engine *e, json_t **ret, struct zn_err *err);
 /* With its anonymous volumes. Absent, or being removed already, is fine. */
 int zn_engine_container_remove(struct zn_engine *e, const char *id, struct zn_err *err);
-/* *ret: new array [{"name", "environment"}] of the networks of environments. */
+/* *ret: new array [{"name", "owner"}] of the networks of environments, by their ids. */
 int zn_engine_networks_owned(struct zn_engine *e, json_t **ret, struct zn_err *err);
 /* ZN_NOT_FOUND if absent. *ret is a new reference. */
 int zn_engine_service_get(struct zn_engine *e, const char *name, json_t **ret, struct zn_err *err);

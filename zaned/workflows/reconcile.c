@@ -11,7 +11,7 @@
 
 static const int64_t PERIOD_MS = 30000, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 10000;
 static const int64_t GRACE_MS = 60000; /* an orphan is looked at twice at least */
-enum { HASHES_MAX = 1 << 20 };
+enum { OWNERS_MAX = 1 << 20 };
 
 struct zn_reconciler {
     struct zn_work *work;
@@ -54,15 +54,15 @@ static bool is_due(struct zn_reconciler *r, json_t *next, const char *name)
     return now - since >= GRACE_MS;
 }
 
-/* The values of key in list as an array literal: hashes and ids need no quoting. */
-static int literal(const json_t *list, const char *key, struct zn_buf *ret, struct zn_err *err)
+/* The owners in list as an array literal: hashes and ids need no quoting. */
+static int owners(const json_t *list, struct zn_buf *ret, struct zn_err *err)
 {
     size_t i;
     json_t *one;
 
     zn_buf_putc(ret, '{');
     json_array_foreach (list, i, one) {
-        const char *v = zn_json_str(one, key, "");
+        const char *v = zn_json_str(one, "owner", "");
 
         if (v[strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
             continue; /* not one of ours: left alone */
@@ -72,10 +72,10 @@ static int literal(const json_t *list, const char *key, struct zn_buf *ret, stru
     return zn_buf_str(ret) ? 0 : zn_fail(err, ZN_INTERNAL, "too many services to look through");
 }
 
-static bool listed(const PGresult *rows, const char *column, const char *value)
+static bool listed(const PGresult *rows, const char *owner)
 {
     for (int i = 0; i < PQntuples(rows); i++)
-        if (strcmp(zn_col(rows, i, column), value) == 0)
+        if (strcmp(zn_col(rows, i, "owner"), owner) == 0)
             return true;
     return false;
 }
@@ -94,35 +94,49 @@ static int remove_service(struct zn_work *w, const char *name, const char *hash,
     return zn_engine_service_remove(w->engine, name, err);
 }
 
-static int remove_services(struct zn_reconciler *r, json_t *next, struct zn_err *err)
+static int remove_network(struct zn_work *w, const char *name, const char *environment,
+                          struct zn_err *err)
+{
+    zn_info("network %s of %s belongs to nothing any more: removed", name, environment);
+    return zn_network_remove(w, name, err);
+}
+
+/* What belongs to somebody of the database, and how to tell that it belongs to nobody. */
+struct kind {
+    int (*list)(struct zn_engine *e, json_t **ret, struct zn_err *err);
+    enum zn_sql_id gone; /* of an array of owners, those that are gone */
+    int (*remove)(struct zn_work *w, const char *name, const char *owner, struct zn_err *err);
+};
+static const struct kind services = { zn_engine_services_deployed, ZN_SQL_ORPHANS, remove_service };
+static const struct kind networks = { zn_engine_networks_owned, ZN_SQL_ENVIRONMENTS_GONE, remove_network };
+
+static int remove_kind(struct zn_reconciler *r, const struct kind *k, json_t *next, struct zn_err *err)
 {
     zn_auto_json list = NULL;
-    zn_auto_buf struct zn_buf hashes = ZN_BUF(HASHES_MAX);
-    zn_auto_pgresult orphans = NULL;
+    zn_auto_buf struct zn_buf ids = ZN_BUF(OWNERS_MAX);
+    zn_auto_pgresult gone = NULL;
     size_t i;
     json_t *one;
 
-    if (zn_engine_services_deployed(r->work->engine, &list, err) < 0 ||
-        literal(list, "deployment", &hashes, err) < 0 ||
-        zn_sql_once(r->work->store, ZN_SQL_ORPHANS, ZN_P(zn_buf_str(&hashes)), &orphans, err) < 0)
+    if (k->list(r->work->engine, &list, err) < 0 || owners(list, &ids, err) < 0 ||
+        zn_sql_once(r->work->store, k->gone, ZN_P(zn_buf_str(&ids)), &gone, err) < 0)
         return -1;
     json_array_foreach (list, i, one) {
-        const char *name = zn_json_str(one, "name", ""), *hash = zn_json_str(one, "deployment", "");
+        const char *name = zn_json_str(one, "name", ""), *owner = zn_json_str(one, "owner", "");
 
-        if (listed(orphans, "hash", hash) && is_due(r, next, name) &&
-            remove_service(r->work, name, hash, err) < 0)
+        if (listed(gone, owner) && is_due(r, next, name) && k->remove(r->work, name, owner, err) < 0)
             return -1;
     }
     return 0;
 }
 
-static bool any_of(const json_t *list, const char *key, const char *value)
+static bool any_of(const json_t *list, const char *owner)
 {
     size_t i;
     json_t *one;
 
     json_array_foreach (list, i, one)
-        if (strcmp(zn_json_str(one, key, ""), value) == 0)
+        if (strcmp(zn_json_str(one, "owner", ""), owner) == 0)
             return true;
     return false;
 }
@@ -132,17 +146,17 @@ static bool any_of(const json_t *list, const char *key, const char *value)
 static int remove_containers(struct zn_reconciler *r, json_t *next, struct zn_err *err)
 {
     zn_auto_json ended = NULL;
-    zn_auto_json services = NULL;
+    zn_auto_json there = NULL;
     size_t i;
     json_t *one;
 
     if (zn_engine_containers_ended(r->work->engine, &ended, err) < 0 ||
-        zn_engine_services_deployed(r->work->engine, &services, err) < 0)
+        zn_engine_services_deployed(r->work->engine, &there, err) < 0)
         return -1;
     json_array_foreach (ended, i, one) {
-        const char *id = zn_json_str(one, "id", ""), *hash = zn_json_str(one, "deployment", "");
+        const char *id = zn_json_str(one, "name", ""), *hash = zn_json_str(one, "owner", "");
 
-        if (any_of(services, "deployment", hash) || !is_due(r, next, id))
+        if (any_of(there, hash) || !is_due(r, next, id))
             continue;
         zn_info("container %.12s of %s belongs to no service any more: removed", id, hash);
         if (zn_engine_container_remove(r->work->engine, id, err) < 0)
@@ -151,39 +165,15 @@ static int remove_containers(struct zn_reconciler *r, json_t *next, struct zn_er
     return 0;
 }
 
-static int remove_networks(struct zn_reconciler *r, json_t *next, struct zn_err *err)
-{
-    zn_auto_json list = NULL;
-    zn_auto_buf struct zn_buf ids = ZN_BUF(HASHES_MAX);
-    zn_auto_pgresult gone = NULL;
-    size_t i;
-    json_t *one;
-
-    if (zn_engine_networks_owned(r->work->engine, &list, err) < 0 ||
-        literal(list, "environment", &ids, err) < 0 ||
-        zn_sql_once(r->work->store, ZN_SQL_ENVIRONMENTS_GONE, ZN_P(zn_buf_str(&ids)), &gone, err) < 0)
-        return -1;
-    json_array_foreach (list, i, one) {
-        const char *name = zn_json_str(one, "name", "");
-
-        if (!listed(gone, "id", zn_json_str(one, "environment", "")) || !is_due(r, next, name))
-            continue;
-        zn_info("network %s belongs to no environment any more: removed", name);
-        if (zn_network_remove(r->work, name, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 static int remove_orphans(struct zn_reconciler *r, struct zn_err *err)
 {
     json_t *next = json_object();
-    int ret = remove_services(r, next, err);
+    int ret = remove_kind(r, &services, next, err);
 
     if (ret == 0)
         ret = remove_containers(r, next, err);
     if (ret == 0)
-        ret = remove_networks(r, next, err);
+        ret = remove_kind(r, &networks, next, err);
     if (ret == 0) { /* after a failure the times of the round before are the better ones */
         json_decref(r->orphans);
         r->orphans = json_incref(next);
