@@ -145,6 +145,8 @@ class World:
 
     def service(self, keeps=False):
         """One that works, at rest. Of two in turn: the old version of the one goes while the other is used."""
+        if "sessionid" not in self.box.cookies:
+            self.sign_in()  # a cell that failed left none
         kept = [s for s in self.services if s.keeps == keeps and s.sound]
         if len(kept) < 2:
             self.made += 1
@@ -200,7 +202,14 @@ class World:
         for component in {"engine": self.box.components(), "cancel": []}.get(fault, [COMPONENT.get(fault)]):
             self.box.retry(component)
         if fault == "engine":
-            wait_until(lambda: self.box.login(), 30, "sign-in after the restart")
+            self.sign_in()
+
+    def sign_in(self):
+        """Sessions may have gone with Valkey."""
+        began = time.monotonic()
+        wait_until(self.box.login, 90, "sign-in")
+        if time.monotonic() - began > 5:
+            say(f"faults: the dashboard's port answered {time.monotonic() - began:.0f} s after the platform was ready")
 
     # --- what must be true at rest --------------------------------------------------------------------
     def check(self, service, hashes):
