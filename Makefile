@@ -66,9 +66,10 @@ check: python ## set up and run every test; ends with "N passed, N failed"
 demo: ## deploy the example app through the API, show its answer and its log line
 	@ci/demo
 
-bench: all ## the platform's figures (docs/benchmarks.md), in a private engine
+bench: all ## the figures of docs/benchmarks.md, in private engines
 	image/build --all --out $(B)/images
 	/usr/bin/python3 tests/bench/bench_platform.py
+	/usr/bin/python3 tests/bench/bench_workflows.py
 
 faults: all ## every step of a deployment x every fault (tests/faults), in a private engine; the table is in build/faults.txt
 	image/build --all --out $(B)/images
@@ -133,6 +134,11 @@ probes: $(addprefix $(B)/,$(SDK_PROBES)) $(B)/probe/proxy/proxy_render \
         $(B)/probe/temporal/workflow_example $(B)/probe/temporal/schedule_probe \
         $(B)/probe/store/catalogue_probe $(B)/probe/api/routes_probe
 $(B)/probe/%: tests/integration/c/$$(notdir $$*).c $$(call unit_objs,$$*) $(BASE_O)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $(filter %.c %.o,$^) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
+
+# Programs that tests/bench measures.
+$(B)/bench/%: tests/bench/c/$$(notdir $$*).c $$(call unit_objs,$$*) $(BASE_O)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $(filter %.c %.o,$^) $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 

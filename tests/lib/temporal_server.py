@@ -94,13 +94,13 @@ def free_ports(n):
 
 
 class TemporalServer:
-    def __init__(self):
+    def __init__(self, dynamic=DYNAMIC):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="zn-temporal-"))
         self.ports = free_ports(8)
         self.target = f"127.0.0.1:{self.ports[0]}"
         self.process = None
         (self.dir / "server.yaml").write_text(CONFIG.format(db=self.dir, p=self.ports))
-        (self.dir / "dynamic.yaml").write_text(DYNAMIC)
+        (self.dir / "dynamic.yaml").write_text(dynamic)
 
     def start(self):
         with open(self.dir / "server.log", "ab") as log:
