@@ -4,10 +4,10 @@
 
 /* Everything an activity needs to know of one deployment. */
 #define ZN_SQL_WORK_COLUMNS                                                              \
-    "select d.hash, d.slot, d.status, d.snapshot, d.is_current_production, d.started_at,"  \
-    " d.finished_at, s.id as service_id, s.slug, s.routed_hash, s.archived_at,"            \
-    " e.id as environment_id, e.name as environment, e.project_id"                         \
-    " from deployment d join service s on s.id = d.service_id"                             \
+    "select d.hash, d.slot, d.status, d.snapshot, d.is_current_production, d.started_at,"      \
+    " d.finished_at, s.id as service_id, s.slug, s.routed_hash, s.archived_at,"                \
+    " e.id as environment_id, e.name as environment, e.project_id"                             \
+    " from deployment d join service s on s.id = d.service_id"                                 \
     " join environment e on e.id = s.environment_id "
 
 #define ZN_SQL_DEPLOY(X)                                                                       \
@@ -83,6 +83,11 @@
     X(ENVIRONMENTS_GONE, 1,                                                                    \
       "select h as owner from unnest($1::text[]) h where not exists (select 1 from environment e" \
       " where e.id = h)")                                                                      \
+    /* An old version whose retirement never came to its end. */                               \
+    X(DEPLOYMENT_ORPHANED, 1,                                                                  \
+      "update deployment set status = 'REMOVED', status_reason = null where hash = $1"         \
+      " and finished_at is not null and not is_current_production and status not in ('FAILED',"\
+      " 'CANCELLED', 'REMOVED')")                                                              \
     /* Of these deployments' swarm services, those that nothing in the database stands for. */ \
     X(ORPHANS, 1,                                                                              \
       "select h as owner from unnest($1::text[]) h where not exists (select 1 from deployment d"\
@@ -90,7 +95,7 @@
       " 'CANCELLED')) or exists (select 1 from deploy_slot l where l.service_id = d.service_id)))")\
     X(DEPLOYMENT_PREPARE, 2,                                                                   \
       "update deployment set status = 'PREPARING', started_at = coalesce(started_at, now()),"  \
-      " slot = $2, step = 'prepare', step_since = now(), step_percent = null"                                       \
+      " slot = $2, step = 'prepare', step_since = now(), step_percent = null"                  \
       " where hash = $1 and status in ('QUEUED', 'PREPARING') returning hash")                 \
     X(PREVIOUS_PRODUCTION, 1,                                                                  \
       "select p.hash, p.slot, p.status from deployment d join deployment p"                    \
@@ -120,7 +125,7 @@
       "update deployment set status = 'CANCELLING' where hash = $1 and finished_at is null")   \
     X(DEPLOYMENT_FINISH, 3,                                                                    \
       "update deployment set status = $2, status_reason = $3, finished_at = now(),"            \
-      " step = null, step_since = null, step_percent = null where hash = $1 and finished_at is null")               \
+      " step = null, step_since = null, step_percent = null where hash = $1 and finished_at is null") \
     X(PRODUCTION_CLEAR, 1,                                                                     \
       "update deployment set is_current_production = false where is_current_production and"    \
       " hash <> $1 and service_id = (select service_id from deployment where hash = $1)")      \
@@ -132,7 +137,7 @@
       " and o.is_current_production)")                                                         \
     X(DEPLOYMENT_OLD_STATUS, 3,                                                                \
       "update deployment set status = $2, status_reason = $3 where hash = $1")                 \
-    /* What the monitor saw; never over the head of a deployment that works on the service. */   \
+    /* What the monitor saw; never over the head of a deployment that works on the service. */ \
     X(DEPLOYMENT_WATCHED, 3,                                                                   \
       "update deployment d set status = $2, status_reason = $3 where d.hash = $1"              \
       " and d.is_current_production and d.status in ('HEALTHY', 'UNHEALTHY', 'STARTING',"      \

@@ -91,7 +91,9 @@ static int remove_service(struct zn_work *w, const char *name, const char *hash,
     if (strcmp(zn_json_str(labels, "zane.deployment", ""), hash) != 0)
         return 0;
     zn_info("service %s of %s belongs to nothing any more: removed", name, hash);
-    return zn_engine_service_remove(w->engine, name, err);
+    if (zn_engine_service_remove(w->engine, name, err) < 0)
+        return -1;
+    return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_ORPHANED, ZN_P(hash), NULL, err);
 }
 
 static int remove_network(struct zn_work *w, const char *name, const char *environment,
