@@ -72,6 +72,7 @@ const char *zn_code_name(enum zn_code code)
         [ZN_UNAUTHENTICATED] = "not_authenticated",
         [ZN_NOT_FOUND] = "not_found",
         [ZN_CONFLICT] = "resource_conflict",
+        [ZN_STALE] = "precondition_failed",
         [ZN_BUSY] = "throttled",
         [ZN_UNAVAILABLE] = "unavailable",
         [ZN_INTERNAL] = "error",

@@ -13,6 +13,7 @@ enum zn_code {
     ZN_UNAUTHENTICATED,
     ZN_NOT_FOUND,
     ZN_CONFLICT,
+    ZN_STALE, /* a precondition of the caller's does not hold any more */
     ZN_BUSY,
     ZN_UNAVAILABLE,
     ZN_INTERNAL,

@@ -5,7 +5,7 @@
 
 #include "base/str.h"
 
-enum { STR_MAX = 65536, DEPTH_MAX = 64 };
+enum { STR_MAX = 65536, DEPTH_MAX = 64, ITEMS_MAX = 100 };
 
 static int decode_str(struct zn_arena *a, const struct zn_jfield *f, json_t *val, void *dst,
                       struct zn_err *err)
@@ -67,6 +67,97 @@ static int decode_int(struct zn_arena *a, const struct zn_jfield *f, json_t *val
     return 1;
 }
 
+static int decode_num(struct zn_arena *a, const struct zn_jfield *f, json_t *val, void *dst,
+                      struct zn_err *err)
+{
+    bool bounded = f->min || f->max;
+    double v = json_number_value(val);
+
+    if (!json_is_number(val)) {
+        zn_field_err(err, f->name, "invalid", "A valid number is required.");
+        return 0;
+    }
+    if (bounded && (v < (double)f->min || v > (double)f->max)) {
+        bool low = v < (double)f->min;
+        zn_field_err(err, f->name, low ? "min_value" : "max_value",
+                     zn_arena_printf(a, "Ensure this value is %s than or equal to %lld.",
+                                     low ? "greater" : "less", low ? f->min : f->max));
+        return 0;
+    }
+    memcpy(dst, &v, sizeof v);
+    return 1;
+}
+
+/* Bad fields of own go to err as "<name>.<path>". */
+static int nested_errors(struct zn_arena *a, const char *name, const struct zn_err *own,
+                         struct zn_err *err)
+{
+    if (own->code && !own->nfields) {
+        *err = *own;
+        return -1;
+    }
+    for (unsigned i = 0; i < own->nfields; i++)
+        zn_field_err(err, zn_arena_printf(a, "%s.%s", name, own->fields[i].path), own->fields[i].rule,
+                     own->fields[i].msg);
+    err->fields_cut = err->fields_cut || own->fields_cut;
+    return 0;
+}
+
+static int decode_strs(struct zn_arena *a, const struct zn_jfield *f, json_t *val, void *dst,
+                       struct zn_err *err)
+{
+    size_t n = json_array_size(val), max = f->items ? f->items : ITEMS_MAX;
+    struct zn_strs strs = { .n = n };
+    struct zn_err own = { 0 };
+    const char **v;
+
+    if (!json_is_array(val)) {
+        zn_field_err(err, f->name, "not_a_list", "Expected a list of items.");
+        return 0;
+    }
+    if (n > max) {
+        zn_field_err(err, f->name, "max_length",
+                     zn_arena_printf(a, "Ensure this field has no more than %zu elements.", max));
+        return 0;
+    }
+    if (!(v = zn_arena_alloc(a, (n + 1) * sizeof *v)))
+        return zn_fail(err, ZN_INVALID, "the request is too large");
+    for (size_t i = 0; i < n; i++) {
+        struct zn_jfield item = *f;
+        const char *bad;
+
+        item.name = zn_arena_printf(a, "%zu", i);
+        if (!item.name)
+            return zn_fail(err, ZN_INVALID, "the request is too large");
+        int r = decode_str(a, &item, json_array_get(val, i), &v[i], &own);
+        if (r < 0)
+            return nested_errors(a, f->name, &own, err);
+        bad = r && f->check ? f->check(&v[i]) : NULL;
+        if (bad)
+            zn_field_err(&own, item.name, "invalid", bad);
+    }
+    if (own.nfields)
+        return nested_errors(a, f->name, &own, err);
+    v[n] = NULL;
+    strs.v = v;
+    memcpy(dst, &strs, sizeof strs);
+    return 1;
+}
+
+static int decode_obj(struct zn_arena *a, const struct zn_jfield *f, json_t *val, void *dst,
+                      struct zn_err *err)
+{
+    struct zn_err own = { 0 };
+
+    if (!json_is_object(val)) {
+        zn_field_err(err, f->name, "invalid", "Invalid data. Expected an object.");
+        return 0;
+    }
+    if (zn_json_decode(a, val, f->sub, f->nsub, dst, NULL, &own) < 0)
+        return nested_errors(a, f->name, &own, err);
+    return 1;
+}
+
 /* 1 = stored, 0 = reported as a bad field, -1 = err says why the whole decode ends. */
 static int decode_one(struct zn_arena *a, const struct zn_jfield *f, json_t *val, void *dst,
                       struct zn_err *err)
@@ -85,6 +176,12 @@ static int decode_one(struct zn_arena *a, const struct zn_jfield *f, json_t *val
         memcpy(dst, &b, sizeof b);
         return 1;
     }
+    case ZN_J_NUM:
+        return decode_num(a, f, val, dst, err);
+    case ZN_J_STRS:
+        return decode_strs(a, f, val, dst, err);
+    case ZN_J_OBJ:
+        return decode_obj(a, f, val, dst, err);
     case ZN_J_JSON:
         memcpy(dst, &val, sizeof val);
         return 1;
@@ -121,7 +218,7 @@ int zn_json_decode(struct zn_arena *a, json_t *obj, const struct zn_jfield *tab,
         r = decode_one(a, f, val, dst, err);
         if (r < 0)
             return -1;
-        bad = r && f->check ? f->check(dst) : NULL;
+        bad = r && f->check && f->type != ZN_J_STRS ? f->check(dst) : NULL;
         if (bad)
             zn_field_err(err, f->name, "invalid", bad);
     }

@@ -18,7 +18,15 @@ enum zn_jtype {
     ZN_J_STR,  /* const char *; min/max = length in bytes; max 0 = 65536 */
     ZN_J_INT,  /* int64_t; min/max = value; both 0 = any */
     ZN_J_BOOL, /* bool */
+    ZN_J_NUM,  /* double; min/max = value; both 0 = any; whole numbers are taken too */
+    ZN_J_STRS, /* struct zn_strs: list of strings; min/max as of ZN_J_STR, items = most of them */
+    ZN_J_OBJ,  /* struct embedded at offset, decoded by sub; its bad fields are "<name>.<field>" */
     ZN_J_JSON, /* json_t *, borrowed from the document; any type, null included */
+};
+
+struct zn_strs {
+    const char *const *v; /* n of them, in the arena */
+    size_t n;
 };
 
 struct zn_jfield {
@@ -31,6 +39,11 @@ struct zn_jfield {
     long long min, max;
     const char *(*check)(const void *val); /* NULL = fine, else message (static storage) */
     const char *const *choices;            /* NULL-ended list for strings */
+    size_t items;                          /* most strings of a list; 0 = 100 */
+    const struct zn_jfield *sub;           /* rows of a nested object */
+    size_t nsub;
+    const char *help;                      /* for documents: what it means, its unit; may be NULL */
+    const char *format;                    /* for documents: JSON Schema format or NULL */
 };
 
 #define ZN_J(rec, member, kind, ...) \

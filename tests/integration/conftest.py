@@ -39,6 +39,15 @@ def daemon():
     assert status == 0, f"zaned ended with {status}"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def earlier_deployments_are_over(request):
+    """No worker runs beside the daemon, so deployments of other files would wait, and hold slots, for ever."""
+    if any("daemon" in item.fixturenames for item in request.session.items if item.module is request.module):
+        query = request.getfixturevalue("daemon").postgres.query
+        query("update deployment set status = 'CANCELLED', finished_at = now() where finished_at is null")
+        query("delete from deploy_slot")
+
+
 @pytest.fixture(scope="session")
 def admin(daemon):
     """A client logged in as the first admin."""

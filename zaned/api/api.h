@@ -6,7 +6,7 @@
  *     {
  *         struct thing_in in = { .size = 1 };
  *
- *         if (zn_call_decode(c, thing_fields, ZN_COUNT(thing_fields), &in, NULL, err) < 0)
+ *         if (zn_call_body(c, &in, NULL, err) < 0 || zn_call_tx(c, create_tx, &in, err) < 0)
  *             return -1;
  *         …
  *         zn_reply_json(reply, 201, json_pack("{s:s}", "slug", in.slug));
@@ -16,7 +16,7 @@
  * 0 = the reply is filled. -1 = err says why; the router makes the envelope of it:
  *     ZN_INVALID with fields 400 validation_error, without 400 bad_request · ZN_UNAUTHENTICATED 401
  *     not_authenticated · ZN_DENIED 403 permission_denied · ZN_NOT_FOUND 404 not_found · ZN_CONFLICT
- *     409 resource_conflict · ZN_BUSY 429 throttled · ZN_UNAVAILABLE 503 unavailable · ZN_INTERNAL 500
+ *     409 resource_conflict · ZN_STALE 412 precondition_failed · ZN_BUSY 429 throttled · ZN_UNAVAILABLE 503 unavailable · ZN_INTERNAL 500
  *     error (the detail goes to the log, the caller sees the request's id).
  * For any other status or code a handler fills the reply with zn_reply_error and returns 0. */
 #ifndef ZN_API_API_H
@@ -27,6 +27,7 @@
 #include "zaned/http/http.h"
 
 struct zn_config;
+struct zn_conn;
 struct zn_loki;
 struct zn_sealer;
 struct zn_sessions;
@@ -48,6 +49,15 @@ enum zn_scope {
 
 enum zn_role { ZN_ROLE_GUEST = 10, ZN_ROLE_MEMBER = 30, ZN_ROLE_ADMIN = 40, ZN_ROLE_OWNER = 50 };
 
+/* What an API token must be good for to call a route. A token never does more than its user may. */
+enum zn_token_scope {
+    ZN_TOKEN_AUTO, /* READ for GET, else ADMIN; NONE for SESSION, SUPERUSER and PUBLIC scopes */
+    ZN_TOKEN_NONE, /* no token is taken: accounts, tokens, the instance */
+    ZN_TOKEN_READ,
+    ZN_TOKEN_DEPLOY,
+    ZN_TOKEN_ADMIN,
+};
+
 /* Calls of one client address in a minute. ANON counts only callers without a session. */
 enum zn_throttle {
     ZN_THROTTLE_AUTO, /* ANON for PUBLIC scope, none for the others */
@@ -55,6 +65,7 @@ enum zn_throttle {
     ZN_THROTTLE_ANON,
     ZN_THROTTLE_TLS,
     ZN_THROTTLE_REGISTRATION,
+    ZN_THROTTLE_WEBHOOK,
 };
 
 struct zn_caller {
@@ -67,6 +78,8 @@ struct zn_caller {
     const char *workspace_id; /* current workspace; NULL without one */
     const char *workspace_name;
     int role;                 /* enum zn_role; 0 without a workspace */
+    const char *token_id;     /* the API token that was shown; NULL for a session */
+    enum zn_token_scope token_scope; /* of that token */
 };
 
 /* Shared by all handlers and threads; everything in it outlives the server. */
@@ -79,8 +92,17 @@ struct zn_api {
     const char *ingest_token, *setup_token; /* never NULL or empty */
 };
 
+/* Rows of a decode table. */
+struct zn_fields {
+    const struct zn_jfield *tab;
+    size_t n;
+};
+#define ZN_FIELDS(array) { array, ZN_COUNT(array) }
+
 /* One request on its way through a handler. */
+struct zn_route;
 struct zn_call {
+    const struct zn_route *route;
     struct zn_api *api;
     struct zn_request *req;
     struct zn_arena *arena; /* of the request */
@@ -90,6 +112,15 @@ struct zn_call {
 
 typedef int (*zn_handler)(struct zn_call *c, struct zn_reply *reply, struct zn_err *err);
 
+/* An answer that is no error. schema: a component of zaned/api/schemas/, "Name"; "Name[]" for a list of
+ * them; NULL = no body. */
+struct zn_answer {
+    int status;
+    const char *schema;
+};
+enum { ZN_ANSWERS_MAX = 4 };
+
+/* The OpenAPI document is made of these (openapi.c), so what is said here is what a client can read. */
 struct zn_route {
     const char *method;
     const char *path; /* "/api/things/{slug}": a parameter is a whole segment; a trailing slash in the
@@ -99,16 +130,50 @@ struct zn_route {
     zn_handler handler;
     enum zn_throttle throttle;
     size_t body_max;           /* 0 = ZN_BODY_MAX */
+    const char *name;          /* operation, unique: "thing_create" */
+    const char *summary;       /* what it does, one sentence without a full stop */
+    struct zn_fields body;     /* what zn_call_body decodes; empty = takes no body */
+    const char *body_schema;   /* instead of body: a component, where no table can say it */
+    struct zn_fields query;    /* what zn_call_query decodes */
+    struct zn_answer answers[ZN_ANSWERS_MAX]; /* up to status 0 */
+    bool conflicts;            /* may answer 409 */
+    enum zn_token_scope token;
 };
 
 /* Tables of the areas, gathered in routes.c. */
 extern const struct zn_route zn_auth_routes[], zn_system_routes[], zn_project_routes[],
     zn_service_routes[], zn_deployment_routes[], zn_log_routes[], zn_toggle_routes[],
-    zn_place_routes[];
+    zn_place_routes[], zn_account_routes[], zn_workspace_routes[], zn_console_routes[],
+    zn_token_routes[], zn_audit_routes[], zn_change_routes[], zn_variable_routes[], zn_bulk_routes[],
+    zn_registry_routes[], zn_document_routes[];
 extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_service_nroutes,
-    zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes, zn_place_nroutes;
+    zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes, zn_place_nroutes,
+    zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes, zn_audit_nroutes,
+    zn_change_nroutes, zn_variable_nroutes, zn_bulk_nroutes, zn_registry_nroutes,
+    zn_document_nroutes;
 
-/* Decodes the body (no body = an empty object) by base/json tables. More rules of the caller's can
+/* Decodes the body (no body = an empty object) or the query by the table of the route. Numbers and
+ * booleans ("true", "false") of the query are read from their texts, a ZN_J_STRS is a parameter that may
+ * be repeated. present: see zn_json_decode. */
+int zn_call_body(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err);
+int zn_call_query(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err);
+
+/* zn_tx for a request that changes something. Everything that such a request writes belongs into one of
+ * these: what must hold for all of them is done here. */
+int zn_call_tx(struct zn_call *c, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
+               struct zn_err *err);
+
+/* Entity tags. zn_reply_doc answers with a document and its ETag; zn_call_fresh compares the document as it
+ * is (locked, before the change) with If-Match: ZN_STALE if the caller saw another one. The document
+ * must be what the GET of the resource shows. */
+void zn_reply_doc(struct zn_call *c, struct zn_reply *r, int status, json_t *steals);
+int zn_call_fresh(struct zn_call *c, const json_t *doc, struct zn_err *err);
+
+/* The membership of the caller as a text if it is a guest's, who sees some projects only (statements
+ * with ZN_SQLT_GUEST_SEES); NULL for other roles. */
+const char *zn_guest_of(struct zn_call *c);
+
+/* Superseded by zn_call_body: decodes by a table that is not the route's. More rules of the caller's can
  * add to err->fields afterwards: see zn_call_field. */
 int zn_call_decode(struct zn_call *c, const struct zn_jfield *tab, size_t ntab, void *rec,
                    uint64_t *present, struct zn_err *err);

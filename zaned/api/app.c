@@ -1,18 +1,14 @@
-/* The router: finds the route, who is asking, whether they may, and calls the handler. */
-#include <arpa/inet.h>
+/* The router: finds the route, asks who calls and whether they may, reads the body, calls the handler. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/encode.h"
-#include "base/log.h"
-#include "zaned/api/api.h"
-#include "zaned/api/session.h"
-#include "zaned/config.h"
-#include "zaned/store/store.h"
+#include "base/str.h"
+#include "zaned/api/caller.h"
+#include "zaned/api/limits.h"
 
-enum { SEGMENTS_MAX = 24, METHODS_TEXT = 64, ANON_LIMIT = 60, TLS_LIMIT = 60, REGISTRATION_LIMIT = 30 };
+enum { SEGMENTS_MAX = 24, METHODS_TEXT = 64 };
 
 struct zn_app {
     struct zn_api *api;
@@ -145,170 +141,6 @@ static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, siz
     }
 }
 
-/* --- who is asking ---------------------------------------------------------------------------------- */
-
-static int load_caller(struct zn_call *c, struct zn_err *err)
-{
-    const char *id = zn_request_cookie(c->req, "sessionid");
-    zn_auto_pgresult res = NULL;
-    struct zn_session session;
-    char user[24];
-
-    if (!id || !*id)
-        return 0;
-    if (zn_session_load(c->api->sessions, c->arena, id, &session, err) < 0) {
-        if (err->code != ZN_NOT_FOUND)
-            return -1;
-        memset(err, 0, sizeof *err);
-        return 0;
-    }
-    snprintf(user, sizeof user, "%lld", session.user_id);
-    if (zn_sql_once(c->api->store, ZN_SQL_CALLER, ZN_P(user, session.workspace_id), &res, err) < 0)
-        return -1;
-    if (PQntuples(res) == 0)
-        return 0; /* the user is gone or suspended */
-#define TEXT(col) (zn_col(res, 0, col) ? zn_arena_strdup(c->arena, zn_col(res, 0, col)) : NULL)
-    c->who = (struct zn_caller){ .user_id = session.user_id,
-                                 .username = TEXT("username"),
-                                 .first_name = TEXT("first_name"),
-                                 .last_name = TEXT("last_name"),
-                                 .is_superuser = zn_col_bool(res, 0, "is_superuser"),
-                                 .session_id = id,
-                                 .csrf_token = session.csrf,
-                                 .membership_id = zn_col_i64(res, 0, "membership_id"),
-                                 .workspace_id = TEXT("workspace_id"),
-                                 .workspace_name = TEXT("workspace_name"),
-                                 .role = (int)zn_col_i64(res, 0, "role") };
-#undef TEXT
-    return 0;
-}
-
-static bool changes_something(const char *method)
-{
-    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
-}
-
-/* A browser says which page a request comes from. Login is checked too: a foreign page must not log
- * its visitor in as somebody else. */
-static bool origin_is_ours(const struct zn_request *req)
-{
-    const char *origin = zn_request_header(req, "Origin");
-    const char *host = zn_request_header(req, "Host");
-    const char *scheme = req->secure ? "https://" : "http://";
-    size_t n = strlen(scheme);
-
-    if (!origin)
-        return true;
-    return host && strncmp(origin, scheme, n) == 0 && strcmp(origin + n, host) == 0;
-}
-
-/* A foreign page may make a browser send the cookie, but can neither read the token nor fake Origin. */
-static const char *csrf_problem(const struct zn_call *c)
-{
-    const char *token = zn_request_header(c->req, "X-CSRFToken");
-
-    if (!changes_something(c->req->method))
-        return NULL;
-    if (!origin_is_ours(c->req))
-        return "CSRF Failed: Origin checking failed.";
-    if (c->who.user_id && (!token || !zn_secret_eq(token, c->who.csrf_token)))
-        return "CSRF Failed: CSRF token missing or incorrect.";
-    return NULL;
-}
-
-static bool below(const char *host, const char *domain)
-{
-    size_t n = strlen(host), d = strlen(domain);
-
-    return n >= d && strcmp(host + n - d, domain) == 0 && (n == d || host[n - d - 1] == '.');
-}
-
-/* Names under which nobody else's page can reach us (DNS rebinding): ours, other components', and
- * bare addresses. */
-static bool host_is_ours(const struct zn_config *cfg, const struct zn_request *req)
-{
-    const char *given = zn_request_header(req, "Host");
-    char host[256];
-    struct in_addr addr;
-
-    if (!given || strlen(given) >= sizeof host)
-        return false;
-    snprintf(host, sizeof host, "%.*s", (int)strcspn(given, ":"), given);
-    zn_lower(host);
-    return *given == '[' || inet_pton(AF_INET, host, &addr) == 1 || below(host, "localhost") ||
-           zn_starts_with(host, "zn-") || below(host, cfg->root_domain) ||
-           below(host, cfg->app_domain);
-}
-
-static bool ingest_allowed(const struct zn_call *c)
-{
-    const char *given = zn_request_header(c->req, "Authorization");
-    zn_auto_buf struct zn_buf clear = ZN_BUF(1024), want = ZN_BUF(1024);
-
-    if (!given || strncmp(given, "Basic ", 6) != 0 ||
-        !zn_base64_decode(given + 6, strlen(given + 6), &clear))
-        return false;
-    zn_buf_printf(&want, "zane:%s", c->api->ingest_token);
-    return zn_buf_str(&clear) && zn_buf_str(&want) &&
-           zn_secret_eq(zn_buf_str(&clear), zn_buf_str(&want));
-}
-
-static int check_scope(struct zn_call *c, const struct zn_route *r, struct zn_err *err)
-{
-    static const int need[] = { [ZN_SCOPE_GUEST] = ZN_ROLE_GUEST,
-                                [ZN_SCOPE_MEMBER] = ZN_ROLE_MEMBER,
-                                [ZN_SCOPE_ADMIN] = ZN_ROLE_ADMIN,
-                                [ZN_SCOPE_OWNER] = ZN_ROLE_OWNER };
-
-    if (r->scope == ZN_SCOPE_PUBLIC)
-        return origin_is_ours(c->req) || !changes_something(c->req->method)
-                   ? 0
-                   : zn_fail(err, ZN_DENIED, "CSRF Failed: Origin checking failed.");
-    if (r->scope == ZN_SCOPE_INGEST) {
-        if (ingest_allowed(c))
-            return 0;
-        if (c->who.user_id)
-            return zn_fail(err, ZN_DENIED, "You do not have permission to perform this action.");
-        return zn_fail(err, ZN_UNAUTHENTICATED, "Authentication credentials were not provided.");
-    }
-    if (!c->who.user_id)
-        return zn_fail(err, ZN_UNAUTHENTICATED, "Authentication credentials were not provided.");
-    if (csrf_problem(c))
-        return zn_fail(err, ZN_DENIED, "%s", csrf_problem(c));
-    if (r->scope == ZN_SCOPE_SESSION)
-        return 0;
-    bool enough = r->scope == ZN_SCOPE_SUPERUSER ? c->who.is_superuser
-                                                 : c->who.role >= need[r->scope];
-    return enough ? 0
-                  : zn_fail(err, ZN_DENIED, "You do not have permission to perform this action.");
-}
-
-/* --- limits ----------------------------------------------------------------------------------------- */
-
-static int check_throttle(struct zn_call *c, const struct zn_route *r, struct zn_reply *reply,
-                          struct zn_err *err)
-{
-    enum zn_throttle t = r->throttle;
-    int limit = ANON_LIMIT, wait = 0;
-    char key[160];
-
-    if (t == ZN_THROTTLE_AUTO)
-        t = r->scope == ZN_SCOPE_PUBLIC ? ZN_THROTTLE_ANON : ZN_THROTTLE_NONE;
-    if (t == ZN_THROTTLE_NONE || (t == ZN_THROTTLE_ANON && c->who.user_id))
-        return 0;
-    limit = t == ZN_THROTTLE_TLS ? TLS_LIMIT : t == ZN_THROTTLE_REGISTRATION ? REGISTRATION_LIMIT : ANON_LIMIT;
-    snprintf(key, sizeof key, "%d:%.100s", (int)t, c->req->client);
-    if (zn_throttle_count(c->api->sessions, key, limit, 60, &wait, err) < 0)
-        return -1;
-    if (!wait)
-        return 0;
-    zn_reply_header(reply, "Retry-After", zn_arena_printf(c->arena, "%d", wait));
-    zn_reply_error(reply, 429, "throttled",
-                   zn_arena_printf(c->arena, "Request was throttled. Expected available in %d seconds.", wait),
-                   NULL);
-    return 1;
-}
-
 /* --- bodies ------------------------------------------------------------------------------------------ */
 
 static bool is_json(const char *type)
@@ -348,20 +180,20 @@ static void run(struct zn_call *c, const struct zn_route *r, struct zn_reply *re
     struct zn_err err = { 0 };
     int limited;
 
-    if (r->lane == ZN_LANE_WORKER && !host_is_ours(c->api->cfg, c->req)) {
+    if (r->lane == ZN_LANE_WORKER && !zn_host_is_ours(c->api->cfg, c->req)) {
         zn_reply_error(reply, 400, "bad_request", "Invalid Host header.", NULL);
         return;
     }
-    if (r->lane == ZN_LANE_WORKER && load_caller(c, &err) < 0)
+    if (r->lane == ZN_LANE_WORKER && zn_caller_load(c, &err) < 0)
         goto failed;
     if (r->lane == ZN_LANE_WORKER) {
-        limited = check_throttle(c, r, reply, &err);
+        limited = zn_limit_check(c, r, reply, &err);
         if (limited < 0)
             goto failed;
         if (limited)
             return;
     }
-    if (check_scope(c, r, &err) < 0)
+    if (zn_caller_allowed(c, r, &err) < 0)
         goto failed;
     if (parse_body(c, reply))
         return;
@@ -374,7 +206,7 @@ failed:
 static void on_handle(void *self, struct zn_request *req, struct zn_reply *reply)
 {
     const struct zn_app *app = self;
-    struct zn_call c = { .api = app->api, .req = req, .arena = req->arena };
+    struct zn_call c = { .api = app->api, .route = req->route, .req = req, .arena = req->arena };
 
     run(&c, req->route, reply);
     json_decref(c.body);

@@ -96,7 +96,7 @@ static int login(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     zn_auto_pgresult res = NULL;
     int limited;
 
-    if (zn_call_decode(c, login_fields, ZN_COUNT(login_fields), &in, NULL, err) < 0)
+    if (zn_call_body(c, &in, NULL, err) < 0)
         return -1;
     limited = login_throttled(c, in.username, reply, err);
     if (limited)
@@ -224,7 +224,7 @@ static int create_initial_user(struct zn_call *c, struct zn_reply *reply, struct
         return -1;
     if (yes)
         return zn_fail(err, ZN_DENIED, "A user already exists.");
-    if (zn_call_decode(c, first_fields, ZN_COUNT(first_fields), &in, NULL, err) < 0)
+    if (zn_call_body(c, &in, NULL, err) < 0)
         return -1;
     if (!in.setup_token && !header)
         zn_call_field(c, err, "setup_token", "required", "This field is required.");
@@ -262,7 +262,7 @@ static int change_password(struct zn_call *c, struct zn_reply *reply, struct zn_
     const char *weak, *hash, *id = zn_arena_printf(c->arena, "%lld", c->who.user_id);
     zn_auto_pgresult res = NULL;
 
-    if (zn_call_decode(c, change_fields, ZN_COUNT(change_fields), &in, NULL, err) < 0 ||
+    if (zn_call_body(c, &in, NULL, err) < 0 ||
         zn_sql_once(c->api->store, ZN_SQL_USER_BY_ID, ZN_P(id), &res, err) < 0)
         return -1;
     if (PQntuples(res) == 0 || !zn_password_fits(zn_col(res, 0, "password_hash"), in.current_password))
@@ -282,16 +282,29 @@ static int change_password(struct zn_call *c, struct zn_reply *reply, struct zn_
 }
 
 const struct zn_route zn_auth_routes[] = {
-    { "GET", "/api/csrf/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, csrf, ZN_THROTTLE_AUTO, 0 },
-    { "GET", "/api/ping/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, ping, ZN_THROTTLE_AUTO, 0 },
-    { "POST", "/api/auth/login/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, login, ZN_THROTTLE_AUTO, 0 },
-    { "GET", "/api/auth/me/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, me, ZN_THROTTLE_AUTO, 0 },
-    { "DELETE", "/api/auth/logout/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, logout, ZN_THROTTLE_AUTO, 0 },
-    { "GET", "/api/auth/check-user-existence/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER,
-      check_user_existence, ZN_THROTTLE_AUTO, 0 },
-    { "POST", "/api/auth/create-initial-user/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER,
-      create_initial_user, ZN_THROTTLE_REGISTRATION, 0 },
-    { "POST", "/api/auth/change-password/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, change_password,
-      ZN_THROTTLE_AUTO, 0 },
+    { .method = "GET", .path = "/api/csrf", .scope = ZN_SCOPE_PUBLIC, .handler = csrf,
+      .name = "csrf_token", .summary = "Set the cookie that holds the cross-site request token",
+      .answers = { { 200, "Details" } } },
+    { .method = "GET", .path = "/api/ping", .scope = ZN_SCOPE_PUBLIC, .handler = ping, .name = "ping",
+      .summary = "Whether the API answers", .answers = { { 200, "Pong" } } },
+    { .method = "POST", .path = "/api/auth/login", .scope = ZN_SCOPE_PUBLIC, .handler = login,
+      .name = "login", .summary = "Begin a session", .body = ZN_FIELDS(login_fields),
+      .answers = { { 201, "Success" } } },
+    { .method = "GET", .path = "/api/auth/me", .scope = ZN_SCOPE_SESSION, .handler = me, .name = "me",
+      .summary = "The user of the session and their role in the current workspace",
+      .answers = { { 200, "Me" } } },
+    { .method = "DELETE", .path = "/api/auth/logout", .scope = ZN_SCOPE_SESSION, .handler = logout,
+      .name = "logout", .summary = "End the session", .answers = { { 204, NULL } } },
+    { .method = "GET", .path = "/api/auth/check-user-existence", .scope = ZN_SCOPE_PUBLIC,
+      .handler = check_user_existence, .name = "check_user_existence",
+      .summary = "Whether the first administrator was created", .answers = { { 200, "Exists" } } },
+    { .method = "POST", .path = "/api/auth/create-initial-user", .scope = ZN_SCOPE_PUBLIC,
+      .handler = create_initial_user, .throttle = ZN_THROTTLE_REGISTRATION,
+      .name = "create_initial_user", .summary = "Create the first administrator, by the setup token",
+      .body = ZN_FIELDS(first_fields), .answers = { { 201, "Detail" } } },
+    { .method = "POST", .path = "/api/auth/change-password", .scope = ZN_SCOPE_SESSION,
+      .handler = change_password, .name = "change_password",
+      .summary = "Change the own password; ends the other sessions",
+      .body = ZN_FIELDS(change_fields), .answers = { { 200, "Success" } } },
 };
 const size_t zn_auth_nroutes = ZN_COUNT(zn_auth_routes);

@@ -5,6 +5,7 @@
 #include "base/encode.h"
 #include "base/str.h"
 #include "zaned/api/api.h"
+#include "zaned/store/store.h"
 
 int zn_call_decode(struct zn_call *c, const struct zn_jfield *tab, size_t ntab, void *rec,
                    uint64_t *present, struct zn_err *err)
@@ -19,6 +20,58 @@ int zn_call_decode(struct zn_call *c, const struct zn_jfield *tab, size_t ntab, 
         return zn_fail(err, ZN_INVALID, "the body is not an object");
     }
     return zn_json_decode(c->arena, c->body, tab, ntab, rec, present, err);
+}
+
+int zn_call_body(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err)
+{
+    return zn_call_decode(c, c->route->body.tab, c->route->body.n, rec, present, err);
+}
+
+/* What a text of the query means to the decoder; what it can't be stays a text, which the decoder
+ * refuses. */
+static json_t *query_value(const struct zn_jfield *f, const char *text)
+{
+    long long n;
+
+    if (f->type == ZN_J_INT && zn_parse_i64(text, INT64_MIN, INT64_MAX, &n))
+        return json_integer(n);
+    if (f->type == ZN_J_BOOL && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+        return json_boolean(*text == 't');
+    return json_string(text);
+}
+
+int zn_call_query(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err)
+{
+    zn_auto_json given = json_object();
+
+    for (size_t i = 0; i < c->route->query.n; i++) {
+        const struct zn_jfield *f = &c->route->query.tab[i];
+        json_t *list = f->type == ZN_J_STRS ? json_array() : NULL;
+        const char *text;
+
+        for (unsigned k = 0; (text = zn_request_query_at(c->req, f->name, k)) && (list || !k); k++)
+            list ? json_array_append_new(list, json_string(text))
+                 : json_object_set_new(given, f->name, query_value(f, text));
+        if (json_array_size(list))
+            json_object_set(given, f->name, list);
+        json_decref(list);
+    }
+    return zn_json_decode(c->arena, given, c->route->query.tab, c->route->query.n, rec, present, err);
+}
+
+const char *zn_guest_of(struct zn_call *c)
+{
+    const char *id = zn_arena_printf(c->arena, "%lld", c->who.membership_id);
+
+    if (c->who.role >= ZN_ROLE_MEMBER)
+        return NULL;
+    return id ? id : "0";
+}
+
+int zn_call_tx(struct zn_call *c, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
+               struct zn_err *err)
+{
+    return zn_tx(c->api->store, fn, arg, err);
 }
 
 void zn_call_field(struct zn_call *c, struct zn_err *err, const char *path, const char *rule,

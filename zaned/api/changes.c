@@ -44,7 +44,7 @@ static int request_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     return 0;
 }
 
-int zn_changes_request(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+static int changes_request(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
 {
     zn_auto_json none = json_object();
     zn_auto_json change = NULL;
@@ -96,10 +96,20 @@ static int cancel_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     return zn_sql(c, ZN_SQL_CHANGE_DELETE, ZN_P(s.id, id), NULL, err);
 }
 
-int zn_changes_cancel(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
+static int changes_cancel(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
 {
     if (zn_tx(call->api->store, cancel_tx, call, err) < 0)
         return -1;
     zn_reply_empty(reply, 204);
     return 0;
 }
+
+#define PLACE "/api/projects/{project_slug}/{env_slug}/"
+
+const struct zn_route zn_change_routes[] = {
+    { .method = "PUT", .path = PLACE "request-service-changes/{service_slug}",
+      .scope = ZN_SCOPE_MEMBER, .handler = changes_request },
+    { .method = "DELETE", .path = PLACE "cancel-service-changes/{service_slug}/{change_id}",
+      .scope = ZN_SCOPE_MEMBER, .handler = changes_cancel },
+};
+const size_t zn_change_nroutes = ZN_COUNT(zn_change_routes);

@@ -313,12 +313,11 @@ static int recent_list(struct zn_call *call, struct zn_reply *reply, struct zn_e
     zn_auto_pgresult res = NULL;
     json_t *list;
 
-    if (call->who.role >= ZN_ROLE_MEMBER &&
-        zn_sql_once(call->api->store, ZN_SQL_RECENT_DEPLOYMENTS, ZN_P(call->who.workspace_id), &res,
-                    err) < 0)
+    if (zn_sql_once(call->api->store, ZN_SQL_RECENT_DEPLOYMENTS,
+                    ZN_P(call->who.workspace_id, zn_guest_of(call)), &res, err) < 0)
         return -1;
     list = json_array();
-    for (int i = 0; res && i < PQntuples(res); i++) {
+    for (int i = 0; i < PQntuples(res); i++) {
         json_t *doc = json_loads(zn_col(res, i, "doc"), 0, NULL);
         const char *hash = zn_json_str(doc, "hash", "");
 

@@ -15,6 +15,7 @@ static const struct {
     { ZN_DENIED, 403, "permission_denied" },
     { ZN_NOT_FOUND, 404, "not_found" },
     { ZN_CONFLICT, 409, "resource_conflict" },
+    { ZN_STALE, 412, "precondition_failed" },
     { ZN_BUSY, 429, "throttled" },
     { ZN_UNAVAILABLE, 503, "unavailable" },
     { ZN_INTERNAL, 500, "error" },

@@ -166,12 +166,12 @@ static int build_log(struct zn_call *c, struct zn_reply *reply, struct zn_err *e
 }
 
 const struct zn_route zn_log_routes[] = {
-    { "POST", "/api/logs/ingest", ZN_SCOPE_INGEST, ZN_LANE_WORKER, ingest, ZN_THROTTLE_NONE,
-      ZN_INGEST_BODY_MAX },
-    { "GET", "/api/search/logs", ZN_SCOPE_MEMBER, ZN_LANE_WORKER, search, ZN_THROTTLE_AUTO, 0 },
-    { "GET",
-      "/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/deployments/"
-      "{deployment_hash}/build-logs",
-      ZN_SCOPE_MEMBER, ZN_LANE_WORKER, build_log, ZN_THROTTLE_AUTO, 0 },
+    { .method = "POST", .path = "/api/logs/ingest", .scope = ZN_SCOPE_INGEST, .handler = ingest,
+      .throttle = ZN_THROTTLE_NONE, .body_max = ZN_INGEST_BODY_MAX },
+    { .method = "GET", .path = "/api/search/logs", .scope = ZN_SCOPE_MEMBER, .handler = search },
+    { .method = "GET",
+      .path = "/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/deployments/"
+              "{deployment_hash}/build-logs",
+      .scope = ZN_SCOPE_MEMBER, .handler = build_log },
 };
 const size_t zn_log_nroutes = ZN_COUNT(zn_log_routes);

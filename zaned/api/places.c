@@ -66,7 +66,7 @@ static int project_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     if (PQntuples(made) == 0)
         return zn_fail(err, ZN_CONFLICT, "A project with the slug `%.80s` already exists.", in->slug);
     if (add_environment(c, id, "production", environment, err) < 0 ||
-        zn_sql(c, ZN_SQL_PROJECT_DOC, ZN_P(workspace, in->slug), &doc, err) < 0)
+        zn_sql(c, ZN_SQL_PROJECT_DOC, ZN_P(workspace, in->slug, NULL), &doc, err) < 0)
         return -1;
     json_decref(in->shown);
     in->shown = json_loads(zn_col(doc, 0, "doc"), 0, NULL);

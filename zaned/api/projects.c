@@ -29,10 +29,8 @@ static int project_list(struct zn_call *call, struct zn_reply *reply, struct zn_
                       "Select a valid choice: slug, -slug, updated_at or -updated_at.");
         return zn_fail(err, ZN_INVALID, "the query has invalid fields");
     }
-    /* Which projects a guest may see is not kept yet, so a guest sees none. */
-    if (call->who.role >= ZN_ROLE_MEMBER &&
-        zn_sql_once(call->api->store, ZN_SQL_PROJECT_LIST,
-                    ZN_P(call->who.workspace_id, slug, order), &res, err) < 0)
+    if (zn_sql_once(call->api->store, ZN_SQL_PROJECT_LIST,
+                    ZN_P(call->who.workspace_id, slug, order, zn_guest_of(call)), &res, err) < 0)
         return -1;
     zn_reply_json(reply, 200, docs(res));
     return 0;
@@ -43,11 +41,10 @@ static int project_show(struct zn_call *call, struct zn_reply *reply, struct zn_
     const char *slug = zn_request_param(call->req, "slug");
     zn_auto_pgresult res = NULL;
 
-    if (call->who.role >= ZN_ROLE_MEMBER &&
-        zn_sql_once(call->api->store, ZN_SQL_PROJECT_DOC, ZN_P(call->who.workspace_id, slug), &res,
-                    err) < 0)
+    if (zn_sql_once(call->api->store, ZN_SQL_PROJECT_DOC,
+                    ZN_P(call->who.workspace_id, slug, zn_guest_of(call)), &res, err) < 0)
         return -1;
-    if (!res || PQntuples(res) == 0)
+    if (PQntuples(res) == 0)
         return zn_fail(err, ZN_NOT_FOUND, "A project with the slug `%.80s` does not exist.", slug);
     zn_reply_json(reply, 200, json_loads(zn_col(res, 0, "doc"), 0, NULL));
     return 0;

@@ -171,9 +171,5 @@ const struct zn_route zn_service_routes[] = {
       .handler = service_show },
     { .method = "DELETE", .path = PLACE "archive-service/docker/{service_slug}",
       .scope = ZN_SCOPE_ADMIN, .handler = service_archive },
-    { .method = "PUT", .path = PLACE "request-service-changes/{service_slug}",
-      .scope = ZN_SCOPE_MEMBER, .handler = zn_changes_request },
-    { .method = "DELETE", .path = PLACE "cancel-service-changes/{service_slug}/{change_id}",
-      .scope = ZN_SCOPE_MEMBER, .handler = zn_changes_cancel },
 };
 const size_t zn_service_nroutes = ZN_COUNT(zn_service_routes);

@@ -18,8 +18,4 @@ int zn_service_archive(struct zn_conn *c, struct zn_call *call, const char *id, 
 int zn_service_insert(struct zn_conn *c, struct zn_call *call, const struct zn_place *place,
                       const char *slug, const char **id, struct zn_err *err);
 
-/* Handlers in changes.c. */
-int zn_changes_request(struct zn_call *call, struct zn_reply *reply, struct zn_err *err);
-int zn_changes_cancel(struct zn_call *call, struct zn_reply *reply, struct zn_err *err);
-
 #endif

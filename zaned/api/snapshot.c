@@ -26,11 +26,9 @@ int zn_place_find(struct zn_conn *c, struct zn_call *call, const char *project,
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     zn_lower(p);
     zn_lower(e);
-    /* Which projects a guest may see is not kept yet, so a guest sees none. */
-    if (call->who.role >= ZN_ROLE_MEMBER &&
-        zn_sql(c, ZN_SQL_PLACE_FIND, ZN_P(call->who.workspace_id, p, e), &res, err) < 0)
+    if (zn_sql(c, ZN_SQL_PLACE_FIND, ZN_P(call->who.workspace_id, p, e, zn_guest_of(call)), &res, err) < 0)
         return -1;
-    if (!res || PQntuples(res) == 0)
+    if (PQntuples(res) == 0)
         return zn_fail(err, ZN_NOT_FOUND,
                        "A project with the slug `%.80s` and an environment `%.80s` does not exist.", p,
                        e);

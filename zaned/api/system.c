@@ -105,11 +105,26 @@ static int check_certificates(struct zn_call *c, struct zn_reply *reply, struct 
     return 0;
 }
 
+struct certificate_query {
+    const char *domain;
+};
+static const struct zn_jfield certificate_query[] = {
+    ZN_J(certificate_query, domain, STR, .required = true, .min = 1, .max = 253),
+};
+
 const struct zn_route zn_system_routes[] = {
-    { "GET", "/healthz", ZN_SCOPE_PUBLIC, ZN_LANE_LOOP, healthz, ZN_THROTTLE_NONE, 0 },
-    { "GET", "/readyz", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, readyz, ZN_THROTTLE_NONE, 0 },
-    { "GET", "/api/settings/", ZN_SCOPE_SESSION, ZN_LANE_WORKER, settings, ZN_THROTTLE_AUTO, 0 },
-    { "GET", "/api/_proxy/check-certiticates/", ZN_SCOPE_PUBLIC, ZN_LANE_WORKER, check_certificates,
-      ZN_THROTTLE_TLS, 0 },
+    { .method = "GET", .path = "/healthz", .scope = ZN_SCOPE_PUBLIC, .lane = ZN_LANE_LOOP,
+      .handler = healthz, .throttle = ZN_THROTTLE_NONE, .name = "healthz",
+      .summary = "Whether the process lives", .answers = { { 200, "Alive" } } },
+    { .method = "GET", .path = "/readyz", .scope = ZN_SCOPE_PUBLIC, .handler = readyz,
+      .throttle = ZN_THROTTLE_NONE, .name = "readyz",
+      .summary = "Whether all that the API needs answers", .answers = { { 200, "Ready" } } },
+    { .method = "GET", .path = "/api/settings", .scope = ZN_SCOPE_SESSION, .handler = settings,
+      .name = "settings", .summary = "Domains and version of the platform",
+      .answers = { { 200, "Settings" } } },
+    { .method = "GET", .path = "/api/_proxy/check-certiticates", .scope = ZN_SCOPE_PUBLIC,
+      .handler = check_certificates, .throttle = ZN_THROTTLE_TLS, .name = "check_certificates",
+      .summary = "Whether a certificate may be made for a domain; asked by the proxy",
+      .query = ZN_FIELDS(certificate_query), .answers = { { 200, "Validated" } } },
 };
 const size_t zn_system_nroutes = ZN_COUNT(zn_system_routes);

@@ -74,25 +74,32 @@
     " and ($3::timestamptz is null or d.queued_at >= $3)"                                        \
     " and ($4::timestamptz is null or d.queued_at <= $4)"
 
+/* $n: NULL, or the membership of a guest, who sees some projects only. */
+#define ZN_SQLT_GUEST_SEES(n)                                                                    \
+    " and ($" #n "::bigint is null or exists (select 1 from membership_project g"                \
+    " where g.membership_id = $" #n "::bigint and g.project_id = p.id))"
+
 #define ZN_SQL_API(X)                                                                            \
-    X(PROJECT_LIST, 3,                                                                           \
+    X(PROJECT_LIST, 4,                                                                           \
       "select jsonb_build_object(" ZN_SQLT_PROJECT_DOC ", 'total_services', "                    \
       ZN_SQLT_COUNT_SERVICES("'HEALTHY', 'UNHEALTHY', 'FAILED'") ", 'healthy_services', "        \
       ZN_SQLT_COUNT_SERVICES("'HEALTHY'") ", 'total_stack_services', 0,"                         \
       " 'healthy_stack_services', 0) as doc from project p where p.workspace_id = $1"            \
       " and p.archived_at is null"                                                               \
+      ZN_SQLT_GUEST_SEES(4)                                                                      \
       " and ($2::text is null or position(lower($2) in lower(p.slug)) > 0)"                      \
       " order by case $3::text when 'slug' then p.slug end, case $3 when '-slug' then p.slug end" \
       " desc, case $3 when 'updated_at' then p.updated_at end, p.updated_at desc, p.id"          \
       " limit 1000")                                                                             \
-    X(PROJECT_DOC, 2,                                                                            \
+    X(PROJECT_DOC, 3,                                                                            \
       "select jsonb_build_object(" ZN_SQLT_PROJECT_DOC ") as doc from project p"                 \
-      " where p.workspace_id = $1 and p.slug = $2 and p.archived_at is null")                    \
-    X(PLACE_FIND, 3,                                                                             \
+      " where p.workspace_id = $1 and p.slug = $2 and p.archived_at is null"                     \
+      ZN_SQLT_GUEST_SEES(3))                                                                     \
+    X(PLACE_FIND, 4,                                                                             \
       "select p.id as project_id, p.slug as project, e.id as environment_id, e.name as"          \
       " environment from project p join environment e on e.project_id = p.id"                    \
       " where p.workspace_id = $1 and p.slug = $2 and e.name = $3 and p.archived_at is null"     \
-      " and e.archived_at is null")                                                              \
+      " and e.archived_at is null" ZN_SQLT_GUEST_SEES(4))                                        \
     X(PROJECT_NEW, 4,                                                                            \
       "insert into project (id, workspace_id, slug, description) values ($1, $2, $3, $4)"        \
       " on conflict do nothing returning id")                                                    \
@@ -242,7 +249,7 @@
       " where hash = $1 and status = 'QUEUED' and not exists (select 1 from deploy_slot l"       \
       " where l.deployment_hash = d.hash) returning hash")                                       \
     X(OUTBOX_ADD, 3, "insert into outbox (kind, key, payload) values ($1, $2, $3::jsonb)")       \
-    X(RECENT_DEPLOYMENTS, 1,                                                                     \
+    X(RECENT_DEPLOYMENTS, 2,                                                                     \
       "select jsonb_build_object('hash', d.hash, 'status', d.status, 'commit_message',"          \
       " d.commit_message, 'is_current_production', d.is_current_production,"                     \
       " 'queued_at', " ZN_SQLT_TS("d.queued_at") ", 'started_at', " ZN_SQLT_TS("d.started_at") "," \
@@ -254,7 +261,7 @@
       " join service s on s.environment_id = e.id and s.archived_at is null"                     \
       " cross join lateral (select * from deployment l where l.service_id = s.id and"            \
       " (l.is_current_production or l.status in ('FAILED', 'PREPARING', 'BUILDING', 'STARTING'))" \
-      " order by l.queued_at desc limit 1) d where p.workspace_id = $1"                          \
+      " order by l.queued_at desc limit 1) d where p.workspace_id = $1" ZN_SQLT_GUEST_SEES(2)    \
       " order by d.queued_at desc limit 6")
 
 #endif

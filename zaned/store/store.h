@@ -1,5 +1,5 @@
 /* Postgres: a pool of connections, transactions with bounded retry, the catalogue of statements.
- * SQL text lives in sql_auth.h, sql_api.h and sql_deploy.h only, as X(ID, number of parameters, text).
+ * SQL text lives in the sql_*.h files only, as X(ID, number of parameters, text).
  *
  *     static int rename_it(struct zn_conn *c, void *arg, struct zn_err *err)
  *     {
@@ -21,9 +21,17 @@
 #include "base/guard.h"
 #include "zaned/store/sql_api.h"
 #include "zaned/store/sql_auth.h"
+#include "zaned/store/sql_change.h"
 #include "zaned/store/sql_deploy.h"
+#include "zaned/store/sql_http.h"
+#include "zaned/store/sql_people.h"
+#include "zaned/store/sql_place.h"
+#include "zaned/store/sql_registry.h"
+#include "zaned/store/sql_security.h"
 
-#define ZN_SQL_CATALOGUE(X) ZN_SQL_AUTH(X) ZN_SQL_API(X) ZN_SQL_DEPLOY(X)
+#define ZN_SQL_CATALOGUE(X)                                                                    \
+    ZN_SQL_AUTH(X) ZN_SQL_API(X) ZN_SQL_DEPLOY(X) ZN_SQL_PEOPLE(X) ZN_SQL_SECURITY(X)          \
+    ZN_SQL_CHANGE(X) ZN_SQL_REGISTRY(X) ZN_SQL_PLACE(X) ZN_SQL_HTTP(X)
 
 enum zn_sql_id {
 #define X(id, nargs, text) ZN_SQL_##id,

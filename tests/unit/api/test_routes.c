@@ -95,10 +95,10 @@ Test(routes, refuse_whoever_has_no_session)
 
 Test(routes, public_ones_are_these)
 {
-    static const char *const open[] = { "/healthz", "/readyz", "/api/csrf/", "/api/ping/",
-                                        "/api/auth/login/", "/api/auth/check-user-existence/",
-                                        "/api/auth/create-initial-user/",
-                                        "/api/_proxy/check-certiticates/" };
+    static const char *const open[] = { "/healthz", "/readyz", "/api/csrf", "/api/ping",
+                                        "/api/auth/login", "/api/auth/check-user-existence",
+                                        "/api/auth/create-initial-user",
+                                        "/api/_proxy/check-certiticates" };
 
     EACH_ROUTE(r)
     {

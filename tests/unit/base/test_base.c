@@ -201,7 +201,7 @@ static const struct zn_jfield rec_fields[] = {
 };
 
 struct json_case {
-    char text[64], path[8], rule[16];
+    char text[64], path[16], rule[16];
 };
 
 ParameterizedTestParameters(json, rejects)
@@ -246,6 +246,64 @@ Test(json, all_bad_fields_are_reported_at_once)
     cr_expect_eq(zn_json_decode(&a, doc, rec_fields, 3, &rec, NULL, &err), -1);
     cr_expect_eq(err.nfields, 3);
     json_decref(doc);
+    zn_arena_done(&a);
+}
+
+struct inner {
+    double share;
+    const char *unit;
+};
+struct outer {
+    struct zn_strs names;
+    struct inner inner;
+};
+static const struct zn_jfield inner_fields[] = {
+    ZN_J(inner, share, NUM, .required = true, .min = 1, .max = 9),
+    ZN_J(inner, unit, STR, .min = 1, .max = 2),
+};
+static const struct zn_jfield outer_fields[] = {
+    ZN_J(outer, names, STRS, .min = 1, .max = 3, .items = 2),
+    ZN_J(outer, inner, OBJ, .sub = inner_fields, .nsub = 2),
+};
+
+static int decode_outer(const char *text, struct zn_arena *a, struct outer *ret, struct zn_err *err)
+{
+    zn_auto_json doc = json_loads(text, 0, NULL);
+
+    return zn_json_decode(a, doc, outer_fields, 2, ret, NULL, err);
+}
+
+Test(json, numbers_lists_and_objects)
+{
+    struct zn_arena a = { .limit = 65536 };
+    struct zn_err err = { 0 };
+    struct outer out = { 0 };
+
+    cr_assert_eq(decode_outer("{\"names\":[\"a\",\"bcd\"],\"inner\":{\"share\":2.5,\"unit\":\"MB\"}}", &a,
+                              &out, &err), 0);
+    cr_expect(out.names.n == 2 && strcmp(out.names.v[1], "bcd") == 0 && !out.names.v[2]);
+    cr_expect(out.inner.share == 2.5 && strcmp(out.inner.unit, "MB") == 0);
+    cr_expect(decode_outer("{\"inner\":{\"share\":3}}", &a, &out, &err) == 0 && out.inner.share == 3);
+
+    static const struct json_case bad[] = {
+        { "{\"names\":\"a\"}", "names", "not_a_list" },
+        { "{\"names\":[\"a\",\"b\",\"c\"]}", "names", "max_length" },
+        { "{\"names\":[\"a\",5]}", "names.1", "invalid" },
+        { "{\"names\":[\"\"]}", "names.0", "blank" },
+        { "{\"inner\":[]}", "inner", "invalid" },
+        { "{\"inner\":{}}", "inner.share", "required" },
+        { "{\"inner\":{\"share\":0.5}}", "inner.share", "min_value" },
+        { "{\"inner\":{\"share\":\"2\"}}", "inner.share", "invalid" },
+        { "{\"inner\":{\"share\":2,\"unit\":\"abc\"}}", "inner.unit", "max_length" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct zn_err e = { 0 };
+
+        cr_expect_eq(decode_outer(bad[i].text, &a, &out, &e), -1);
+        cr_assert_eq(e.nfields, 1, "%s", bad[i].text);
+        cr_expect_str_eq(e.fields[0].path, bad[i].path);
+        cr_expect_str_eq(e.fields[0].rule, bad[i].rule);
+    }
     zn_arena_done(&a);
 }
 
