@@ -384,7 +384,7 @@ int zn_boot_open(struct zn_supervisor *s, struct zn_err *err)
     if (!b)
         return zn_fail(err, ZN_INTERNAL, "boot: out of memory");
     s->boot = b;
-    b->prepare.s = b->migration.s = b->stop.s = s;
+    b->prepare.s = b->migration.s = b->rotation.s = b->stop.s = s;
     for (unsigned i = 0; i < ZN_C_MAX; i++) {
         b->ops[i].s = s;
         b->ops[i].id = i;
@@ -407,6 +407,7 @@ void zn_boot_close(struct zn_supervisor *s)
         zn_engine_cancel(s->engine, &s->boot->stop);
     }
     zn_timer_clear(s->loop, &s->boot->stop.again);
+    zn_rotation_close(s);
     for (unsigned i = 0; i < ZN_C_MAX; i++)
         json_decref(s->boot->ops[i].check);
     zn_secrets_wipe(&s->boot->secrets);

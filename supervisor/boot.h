@@ -42,6 +42,18 @@ struct zn_boot {
         int64_t since_ms;
         struct zn_timer again;
     } migration;
+    struct rotation {
+        struct zn_supervisor *s;
+        int step;             /* 0 = nothing under way */
+        bool drop;            /* asked for: remove old keys, not make a new one */
+        bool failed, ended;   /* of the last one */
+        unsigned tries;
+        int64_t since_ms;     /* of the step */
+        char exec[80], message[256];
+        json_t *result;       /* what zaned said; owned; NULL = nothing yet */
+        json_t *stale;        /* ids of secrets in the engine that nobody needs any more; owned */
+        struct zn_timer again;
+    } rotation;
     struct stop {
         struct zn_supervisor *s;
         int id;               /* under way; -1 = zn-migrate and the end */
@@ -75,6 +87,14 @@ bool zn_boot_wanted_hash(struct zn_supervisor *s, unsigned component, char hash[
 /* Runs the migrations once postgres is ready and zaned's image is there. */
 void zn_boot_migrate(struct zn_supervisor *s);
 void zn_boot_migrate_lost(struct zn_supervisor *s);
+
+/* Changes the encryption key (rotate.c): makes a new one, gives it to zaned, has every stored secret sealed
+ * with it. drop: removes the old keys, once nothing is sealed with them. ZN_CONFLICT if one is under way or
+ * the platform does not run. */
+int zn_rotation_begin(struct zn_supervisor *s, bool drop, struct zn_err *err);
+/* {"state": "none"|"working"|"done"|"failed", "message", "result"}; new reference. */
+json_t *zn_rotation_json(struct zn_supervisor *s);
+void zn_rotation_close(struct zn_supervisor *s);
 
 /* Graceful stop in reverse order, then s->stopped. */
 void zn_boot_stop(struct zn_supervisor *s);

@@ -32,5 +32,6 @@ int cli_watch(const struct cli *cli, bool json);
 int cli_stop(const struct cli *cli, int argc, char **argv);
 int cli_retry(const struct cli *cli, int argc, char **argv);
 int cli_setup_token(const struct cli *cli, int argc, char **argv);
+int cli_rotate_keys(const struct cli *cli, int argc, char **argv);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "supervisor/boot.h"
 #include "supervisor/events.h"
 #include "supervisor/health.h"
 #include "supervisor/httpd.h"
@@ -117,6 +118,39 @@ static void api_stop(struct zn_server *srv, struct zn_conn *c, const struct zn_r
     zn_supervisor_stop(srv->s);
 }
 
+static void keys_begin(struct zn_server *srv, struct zn_conn *c, bool drop)
+{
+    struct zn_err err = { 0 };
+
+    if (zn_rotation_begin(srv->s, drop, &err) < 0)
+        zn_conn_fail(c, err.code == ZN_CONFLICT ? 409 : 500, zn_code_name(err.code), "%s", err.msg);
+    else
+        reply_json(c, 202, zn_rotation_json(srv->s));
+}
+
+static void api_keys(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r, unsigned component)
+{
+    (void)r;
+    (void)component;
+    reply_json(c, 200, zn_rotation_json(srv->s));
+}
+
+static void api_keys_rotate(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                            unsigned component)
+{
+    (void)r;
+    (void)component;
+    keys_begin(srv, c, false);
+}
+
+static void api_keys_drop(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                          unsigned component)
+{
+    (void)r;
+    (void)component;
+    keys_begin(srv, c, true);
+}
+
 /* {id} in a path stands for the name of a component. */
 static const struct api_route {
     const char *method, *before, *after; /* path before and after {id}; after NULL: no {id} */
@@ -127,6 +161,9 @@ static const struct api_route {
     { "GET", "/v1/components/", "", api_component },
     { "POST", "/v1/components/", "/retry", api_retry },
     { "POST", "/v1/stop", NULL, api_stop },
+    { "GET", "/v1/keys", NULL, api_keys },
+    { "POST", "/v1/keys/rotate", NULL, api_keys_rotate },
+    { "POST", "/v1/keys/drop-old", NULL, api_keys_drop },
 };
 
 /* True if the path is the route's; id gets what stands for {id}. */

@@ -16,6 +16,8 @@ static const struct command {
     { "stop", "stop", "stop the platform in good order; data is kept", cli_stop },
     { "setup-token", "setup-token", "the one-time token for making the first administrator",
       cli_setup_token },
+    { "rotate-keys", "rotate-keys [--drop-old]",
+      "seal all stored secrets with a new key; --drop-old then removes the old ones", cli_rotate_keys },
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

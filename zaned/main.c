@@ -12,6 +12,7 @@
 #include "zaned/http/http.h"
 #include "zaned/logs/collector.h"
 #include "zaned/logs/loki.h"
+#include "zaned/store/rotate.h"
 #include "zaned/store/seal.h"
 #include "zaned/store/store.h"
 #include "zaned/worker_main.h"
@@ -65,6 +66,35 @@ static int migrate_main(const struct zn_config *cfg)
     }
     zn_info("migrations are up to date applied=%u", applied);
     return 0;
+}
+
+/* --- rotate-keys ----------------------------------------------------------------------------------- */
+
+/* The last line on stdout is for `zane rotate-keys`, which compares the key with the one it made. */
+static int rotate_main(const struct zn_config *cfg)
+{
+    struct zn_store *store = NULL;
+    struct zn_sealer *sealer = NULL;
+    struct zn_rotation done = { 0 };
+    struct zn_err err = { 0 };
+    char *key = NULL;
+    int r = open_store(cfg, "zaned-rotate-keys", 1, 60000, &store, &err);
+
+    if (r == 0)
+        r = zn_secret_load(cfg, "encryption_key", &key, &err);
+    if (r == 0)
+        r = zn_sealer_new(key, &sealer, &err);
+    zn_secret_free(key);
+    if (r == 0)
+        r = zn_rotate_keys(store, sealer, &done, &err);
+    if (sealer)
+        printf("{\"key\":\"%s\",\"rows\":%llu,\"values\":%llu,\"left\":%llu,\"lost\":%llu}\n",
+               zn_sealer_key_id(sealer), done.rows, done.values, done.left, done.lost);
+    if (r < 0)
+        zn_error("rotate-keys: %s %s", err.msg, err.detail);
+    zn_sealer_free(sealer);
+    zn_store_close(store);
+    return r < 0;
 }
 
 /* --- api ------------------------------------------------------------------------------------------ */
@@ -165,13 +195,15 @@ static const struct {
     { "worker", "zaned-worker", "deployments: the workflow worker", zn_worker_main },
     { "collector", "collector", "the embedded log collector", zn_collector_main },
     { "migrate", "zaned-migrate", "bring the database to this version, then end", migrate_main },
+    { "rotate-keys", "zaned-rotate-keys", "encrypt all stored secrets with the newest key, then end",
+      rotate_main },
 };
 
 static void usage(FILE *out)
 {
     fprintf(out, "usage: zaned ROLE | --help | --version\n\nRoles:\n");
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-        fprintf(out, "  %-10s %s\n", roles[i].name, roles[i].help);
+        fprintf(out, "  %-12s %s\n", roles[i].name, roles[i].help);
     fprintf(out, "\n");
     zn_config_help(out);
 }

@@ -26,6 +26,7 @@
 #include "base/json.h"
 #include "zaned/http/http.h"
 
+struct zn_audit_note;
 struct zn_config;
 struct zn_conn;
 struct zn_loki;
@@ -72,7 +73,8 @@ struct zn_caller {
     long long user_id; /* 0 = nobody */
     const char *username, *first_name, *last_name;
     bool is_superuser;
-    const char *session_id;   /* NULL without a session */
+    const char *session_id;   /* the cookie, never shown or logged; NULL without a session */
+    const char *session_name; /* what the session is called where it is shown */
     const char *csrf_token;
     long long membership_id;  /* 0 = no workspace */
     const char *workspace_id; /* current workspace; NULL without one */
@@ -108,6 +110,7 @@ struct zn_call {
     struct zn_arena *arena; /* of the request */
     struct zn_caller who;
     json_t *body; /* parsed JSON body, any type; NULL if the request had none. Borrowed. */
+    struct zn_audit_note *notes; /* of the transaction that runs: audit.c */
 };
 
 typedef int (*zn_handler)(struct zn_call *c, struct zn_reply *reply, struct zn_err *err);
@@ -144,11 +147,12 @@ struct zn_route {
 extern const struct zn_route zn_auth_routes[], zn_system_routes[], zn_project_routes[],
     zn_service_routes[], zn_deployment_routes[], zn_log_routes[], zn_toggle_routes[],
     zn_place_routes[], zn_account_routes[], zn_workspace_routes[], zn_console_routes[],
-    zn_token_routes[], zn_audit_routes[], zn_change_routes[], zn_variable_routes[], zn_bulk_routes[],
+    zn_token_routes[], zn_session_routes[], zn_totp_routes[], zn_audit_routes[], zn_change_routes[], zn_variable_routes[], zn_bulk_routes[],
     zn_registry_routes[], zn_document_routes[];
 extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_service_nroutes,
     zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes, zn_place_nroutes,
-    zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes, zn_audit_nroutes,
+    zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes, zn_session_nroutes,
+    zn_totp_nroutes, zn_audit_nroutes,
     zn_change_nroutes, zn_variable_nroutes, zn_bulk_nroutes, zn_registry_nroutes,
     zn_document_nroutes;
 

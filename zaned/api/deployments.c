@@ -333,13 +333,13 @@ static int recent_list(struct zn_call *call, struct zn_reply *reply, struct zn_e
 
 const struct zn_route zn_deployment_routes[] = {
     { .method = "PUT", .path = "/api/deploys/{service}", .scope = ZN_SCOPE_MEMBER,
-      .handler = zn_deploy_call },
+      .handler = zn_deploy_call, .token = ZN_TOKEN_DEPLOY },
     { .method = "PUT", .path = PLACE "deploy-service/docker/{service_slug}",
-      .scope = ZN_SCOPE_MEMBER, .handler = deploy },
+      .scope = ZN_SCOPE_MEMBER, .handler = deploy, .token = ZN_TOKEN_DEPLOY },
     { .method = "PUT", .path = PLACE "redeploy-service/docker/{service_slug}/{deployment_hash}",
-      .scope = ZN_SCOPE_MEMBER, .handler = redeploy },
+      .scope = ZN_SCOPE_MEMBER, .handler = redeploy, .token = ZN_TOKEN_DEPLOY },
     { .method = "PUT", .path = PLACE "cancel-deployment/{service_slug}/{deployment_hash}",
-      .scope = ZN_SCOPE_MEMBER, .handler = cancel },
+      .scope = ZN_SCOPE_MEMBER, .handler = cancel, .token = ZN_TOKEN_DEPLOY },
     { .method = "GET", .path = PLACE "service-details/{service_slug}/deployments",
       .scope = ZN_SCOPE_MEMBER, .handler = deployment_list },
     { .method = "GET", .path = PLACE "service-details/{service_slug}/deployments/{deployment_hash}",

@@ -16,6 +16,8 @@ const struct zn_route_table zn_all_routes[] = {
     TABLE(workspace),
     TABLE(console),
     TABLE(token),
+    TABLE(session),
+    TABLE(totp),
     TABLE(audit),
     TABLE(change),
     TABLE(variable),

@@ -8,11 +8,12 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/guard.h"
 #include "base/json.h"
 
-enum { POOL_MAX = 16 };
+enum { POOL_MAX = 16, NAME_LEN = 12, ADDRESS_MAX = 64, AGENT_MAX = 200, SEEN_EVERY_S = 60 };
 static const struct timeval CONNECT_TIME = { 2, 0 }, COMMAND_TIME = { 2, 0 };
 
 struct zn_sessions {
@@ -136,25 +137,66 @@ static redisReply *command(struct zn_sessions *s, int argc, const char **argv, s
     command(s, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(const char *)), \
             (const char *[]){ __VA_ARGS__ }, err)
 
-/* Keys hold a hash of the id: who reads the store can't use what is there. */
+/* Keys hold a hash of the cookie: who reads the store can't use what is there. */
 static void key_of(const char *id, char ret[80])
 {
-    unsigned char h[16];
-    char hex[33];
+    unsigned char h[32];
+    char hex[65];
 
     crypto_generichash(h, sizeof h, (const unsigned char *)id, strlen(id), NULL, 0);
     zn_hex(h, sizeof h, hex);
     snprintf(ret, 80, "session:%s", hex);
 }
 
+/* When a session was last seen stands beside it, so that noting it never undoes a change of the session. */
+static void seen_key_of(const char *key, char ret[80])
+{
+    snprintf(ret, 80, "seen:%s", strchr(key, ':') + 1);
+}
+
+static long long now_s(void)
+{
+    return zn_wall_ns() / 1000000000;
+}
+
+static int note_seen(struct zn_sessions *s, const char *key, struct zn_err *err)
+{
+    char seen[80], now[24], seconds[16];
+
+    seen_key_of(key, seen);
+    snprintf(now, sizeof now, "%lld", now_s());
+    snprintf(seconds, sizeof seconds, "%d", ZN_SESSION_SECONDS);
+    zn_auto_reply r = COMMAND(s, err, "SETEX", seen, seconds, now);
+    return r ? 0 : -1;
+}
+
+/* At most n bytes that are text: the client chose them. */
+static json_t *shown(const char *text, size_t n)
+{
+    char copy[256];
+
+    snprintf(copy, n < sizeof copy ? n + 1 : sizeof copy, "%s", text ? text : "");
+    for (char *p = copy; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127)
+            *p = ' ';
+    zn_utf8_mend(copy);
+    return json_string(copy);
+}
+
 int zn_session_create(struct zn_sessions *s, const struct zn_session *what, char *id,
                       struct zn_err *err)
 {
-    char key[80], set[64], seconds[16];
-    zn_auto_json doc = json_pack("{s:I,s:s,s:s?}", "user", (json_int_t)what->user_id, "csrf",
-                                 what->csrf, "workspace", what->workspace_id);
+    char key[80], set[64], seconds[16], name[24];
+
+    zn_id("ses_", NAME_LEN, name, sizeof name);
+    zn_auto_json doc = json_pack("{s:I,s:s,s:s?,s:s,s:I,s:o,s:o}", "user", (json_int_t)what->user_id, "csrf",
+                                 what->csrf, "workspace", what->workspace_id, "name", name, "created",
+                                 (json_int_t)now_s(), "address", shown(what->address, ADDRESS_MAX), "agent",
+                                 shown(what->agent, AGENT_MAX));
     zn_auto_mem char *text = json_dumps(doc, JSON_COMPACT);
 
+    if (!text)
+        return zn_fail(err, ZN_INTERNAL, "no memory for a session");
     zn_id("", 36, id, ZN_SESSION_ID);
     key_of(id, key);
     snprintf(set, sizeof set, "sessions-of:%lld", what->user_id);
@@ -166,7 +208,42 @@ int zn_session_create(struct zn_sessions *s, const struct zn_session *what, char
     if (!added)
         return -1;
     zn_auto_reply expires = COMMAND(s, err, "EXPIRE", set, seconds);
-    return expires ? 0 : -1;
+    return expires ? note_seen(s, key, err) : -1;
+}
+
+static const char *text_of(struct zn_arena *a, const json_t *doc, const char *member)
+{
+    const char *text = zn_json_str(doc, member, NULL);
+
+    return text ? zn_arena_strdup(a, text) : NULL;
+}
+
+static int load_key(struct zn_sessions *s, struct zn_arena *a, const char *key, struct zn_session *ret,
+                    struct zn_err *err)
+{
+    char seen[80];
+
+    seen_key_of(key, seen);
+    zn_auto_reply r = COMMAND(s, err, "MGET", key, seen);
+    if (!r)
+        return -1;
+    bool both = r->type == REDIS_REPLY_ARRAY && r->elements == 2;
+    const redisReply *body = both ? r->element[0] : NULL, *at = both ? r->element[1] : NULL;
+    zn_auto_json doc = body && body->type == REDIS_REPLY_STRING
+                           ? json_loadb(body->str, (size_t)body->len, 0, NULL)
+                           : NULL;
+    if (!doc)
+        return zn_fail(err, ZN_NOT_FOUND, "no such session");
+    *ret = (struct zn_session){ .user_id = zn_json_int(doc, "user", 0),
+                                .csrf = text_of(a, doc, "csrf"),
+                                .workspace_id = text_of(a, doc, "workspace"),
+                                .name = text_of(a, doc, "name"),
+                                .address = text_of(a, doc, "address"),
+                                .agent = text_of(a, doc, "agent"),
+                                .created_at = zn_json_int(doc, "created", 0) };
+    if (at && at->type == REDIS_REPLY_STRING)
+        zn_parse_i64(at->str, 0, INT64_MAX, &ret->seen_at);
+    return ret->csrf ? 0 : zn_fail(err, ZN_INTERNAL, "out of memory");
 }
 
 int zn_session_load(struct zn_sessions *s, struct zn_arena *a, const char *id,
@@ -175,17 +252,19 @@ int zn_session_load(struct zn_sessions *s, struct zn_arena *a, const char *id,
     char key[80];
 
     key_of(id, key);
-    zn_auto_reply r = COMMAND(s, err, "GET", key);
-    if (!r)
+    if (load_key(s, a, key, ret, err) < 0)
         return -1;
-    zn_auto_json doc = r->type == REDIS_REPLY_STRING ? json_loadb(r->str, (size_t)r->len, 0, NULL) : NULL;
-    if (!doc)
-        return zn_fail(err, ZN_NOT_FOUND, "no such session");
-    const char *workspace = zn_json_str(doc, "workspace", NULL);
-    ret->user_id = zn_json_int(doc, "user", 0);
-    ret->csrf = zn_arena_strdup(a, zn_json_str(doc, "csrf", ""));
-    ret->workspace_id = workspace ? zn_arena_strdup(a, workspace) : NULL;
-    return ret->csrf ? 0 : zn_fail(err, ZN_INTERNAL, "out of memory");
+    return now_s() - ret->seen_at < SEEN_EVERY_S ? 0 : note_seen(s, key, err);
+}
+
+/* What is deleted is deleted in one command: a part of it would be seen by nobody. */
+static int delete_key(struct zn_sessions *s, const char *key, struct zn_err *err)
+{
+    char seen[80];
+
+    seen_key_of(key, seen);
+    zn_auto_reply r = COMMAND(s, err, "DEL", key, seen);
+    return r ? 0 : -1;
 }
 
 int zn_session_delete(struct zn_sessions *s, const char *id, struct zn_err *err)
@@ -193,8 +272,7 @@ int zn_session_delete(struct zn_sessions *s, const char *id, struct zn_err *err)
     char key[80];
 
     key_of(id, key);
-    zn_auto_reply r = COMMAND(s, err, "DEL", key);
-    return r ? 0 : -1;
+    return delete_key(s, key, err);
 }
 
 int zn_session_delete_others(struct zn_sessions *s, long long user_id, const char *keep,
@@ -213,12 +291,97 @@ int zn_session_delete_others(struct zn_sessions *s, long long user_id, const cha
 
         if (strcmp(key, kept) == 0)
             continue;
-        zn_auto_reply gone = COMMAND(s, err, "DEL", key);
+        if (delete_key(s, key, err) < 0)
+            return -1;
         zn_auto_reply forgotten = COMMAND(s, err, "SREM", set, key);
-        if (!gone || !forgotten)
+        if (!forgotten)
             return -1;
     }
     return 0;
+}
+
+/* Calls each for the sessions of the user until it says 1; sessions that ran out are forgotten here. */
+static int find(struct zn_sessions *s, struct zn_arena *a, long long user_id,
+                int (*each)(void *arg, const char *key, const struct zn_session *one), void *arg,
+                struct zn_err *err)
+{
+    char set[64];
+
+    snprintf(set, sizeof set, "sessions-of:%lld", user_id);
+    zn_auto_reply all = COMMAND(s, err, "SMEMBERS", set);
+    if (!all)
+        return -1;
+    for (size_t i = 0; all->type == REDIS_REPLY_ARRAY && i < all->elements; i++) {
+        const char *key = all->element[i]->str;
+        struct zn_session one;
+
+        if (load_key(s, a, key, &one, err) == 0) {
+            if (each(arg, key, &one))
+                return 1;
+            continue;
+        }
+        if (err->code != ZN_NOT_FOUND)
+            return -1;
+        memset(err, 0, sizeof *err);
+        zn_auto_reply forgotten = COMMAND(s, err, "SREM", set, key);
+        if (!forgotten)
+            return -1;
+    }
+    return 0;
+}
+
+struct listing {
+    struct zn_session *all;
+    size_t n;
+};
+
+static int collect(void *arg, const char *key, const struct zn_session *one)
+{
+    struct listing *l = arg;
+
+    (void)key;
+    l->all[l->n++] = *one;
+    return l->n == ZN_SESSIONS_LISTED;
+}
+
+int zn_session_list(struct zn_sessions *s, struct zn_arena *a, long long user_id, struct zn_session **ret,
+                    size_t *n, struct zn_err *err)
+{
+    struct listing l = { .all = zn_arena_alloc(a, ZN_SESSIONS_LISTED * sizeof *l.all) };
+
+    if (!l.all)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    if (find(s, a, user_id, collect, &l, err) < 0)
+        return -1;
+    *ret = l.all;
+    *n = l.n;
+    return 0;
+}
+
+struct wanted {
+    const char *name;
+    char key[80];
+};
+
+static int is_wanted(void *arg, const char *key, const struct zn_session *one)
+{
+    struct wanted *w = arg;
+
+    if (!one->name || strcmp(one->name, w->name) != 0)
+        return 0;
+    snprintf(w->key, sizeof w->key, "%s", key);
+    return 1;
+}
+
+int zn_session_delete_named(struct zn_sessions *s, long long user_id, const char *name, struct zn_err *err)
+{
+    zn_auto_arena struct zn_arena a = { .limit = 4 << 20 };
+    struct wanted w = { .name = name };
+    int found = find(s, &a, user_id, is_wanted, &w, err);
+
+    if (found == 0)
+        return zn_fail(err, ZN_NOT_FOUND, "You have no such session.");
+    return found < 0 ? -1 : delete_key(s, w.key, err);
 }
 
 int zn_throttle_count(struct zn_sessions *s, const char *key, int limit, int window_s, int *wait_s,

@@ -67,6 +67,6 @@ static int toggle(struct zn_call *call, struct zn_reply *reply, struct zn_err *e
 
 const struct zn_route zn_toggle_routes[] = {
     { .method = "PUT", .path = "/api/projects/{project_slug}/{env_slug}/toggle-service/{service_slug}",
-      .scope = ZN_SCOPE_MEMBER, .handler = toggle },
+      .scope = ZN_SCOPE_MEMBER, .handler = toggle, .token = ZN_TOKEN_DEPLOY },
 };
 const size_t zn_toggle_nroutes = ZN_COUNT(zn_toggle_routes);
