@@ -4,22 +4,15 @@
 
 #include "base/encode.h"
 #include "base/log.h"
-#include "zaned/api/api.h"
+#include "zaned/api/auth.h"
 #include "zaned/api/password.h"
 #include "zaned/api/session.h"
 #include "zaned/config.h"
 #include "zaned/domain/names.h"
+#include "zaned/domain/rules.h"
 #include "zaned/store/store.h"
 
 enum { CSRF_LEN = 32, LOGIN_LIMIT = 20, LOGIN_WINDOW_S = 60 };
-
-static const char *role_name(int role)
-{
-    return role >= ZN_ROLE_OWNER    ? "OWNER"
-           : role >= ZN_ROLE_ADMIN  ? "ADMIN"
-           : role >= ZN_ROLE_MEMBER ? "MEMBER"
-                                    : "GUEST";
-}
 
 static void set_cookie(struct zn_call *c, struct zn_reply *reply, const char *name,
                        const char *value, bool http_only, int max_age)
@@ -50,9 +43,7 @@ static int ping(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     return 0;
 }
 
-/* A new session for the user, with its cookies on the reply. */
-static int begin_session(struct zn_call *c, struct zn_reply *reply, long long user,
-                         struct zn_err *err)
+int zn_auth_begin(struct zn_call *c, struct zn_reply *reply, long long user, struct zn_err *err)
 {
     char id[ZN_SESSION_ID], token[CSRF_LEN + 1];
     struct zn_session s = { .user_id = user, .csrf = token };
@@ -71,6 +62,14 @@ struct login_in {
 static const struct zn_jfield login_fields[] = {
     ZN_J(login_in, username, STR, .required = true, .min = 1, .max = 150),
     ZN_J(login_in, password, STR, .required = true, .min = 1, .max = 255),
+};
+
+struct login_query {
+    const char *redirect_to;
+};
+static const struct zn_jfield login_query_fields[] = {
+    ZN_J(login_query, redirect_to, STR, .min = 1, .max = ZN_MAX_URL, .check = zn_rule_own_path,
+         .help = "a path on this site that the answer leads to"),
 };
 
 /* Guesses are counted for address and name together, so that nobody can lock another out. */
@@ -93,10 +92,11 @@ static int login_throttled(struct zn_call *c, const char *name, struct zn_reply 
 static int login(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
     struct login_in in = { 0 };
+    struct login_query query = { 0 };
     zn_auto_pgresult res = NULL;
     int limited;
 
-    if (zn_call_body(c, &in, NULL, err) < 0)
+    if (zn_call_body(c, &in, NULL, err) < 0 || zn_call_query(c, &query, NULL, err) < 0)
         return -1;
     limited = login_throttled(c, in.username, reply, err);
     if (limited)
@@ -108,8 +108,13 @@ static int login(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
         zn_reply_error(reply, 401, "authentication_failed", "Invalid username or password", NULL);
         return 0;
     }
-    if (begin_session(c, reply, zn_col_i64(res, 0, "id"), err) < 0)
+    if (zn_auth_begin(c, reply, zn_col_i64(res, 0, "id"), err) < 0)
         return -1;
+    if (query.redirect_to) {
+        zn_reply_header(reply, "Location", query.redirect_to);
+        zn_reply_empty(reply, 302);
+        return 0;
+    }
     zn_reply_json(reply, 201, json_pack("{s:b}", "success", 1));
     return 0;
 }
@@ -122,7 +127,7 @@ static int me(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     (void)err;
     if (w->workspace_id)
         member = json_pack("{s:I,s:i,s:s,s:{s:s,s:s}}", "id", (json_int_t)w->membership_id, "role",
-                           w->role, "role_name", role_name(w->role), "workspace", "id",
+                           w->role, "role_name", zn_role_name(w->role), "workspace", "id",
                            w->workspace_id, "name", w->workspace_name);
     zn_reply_json(reply, 200,
                   json_pack("{s:{s:s,s:s,s:s,s:b},s:o}", "user", "username", w->username,
@@ -166,16 +171,8 @@ struct first_in {
     const char *username, *password, *workspace_name, *setup_token;
 };
 
-static const char *check_username(const void *val)
-{
-    for (const char *p = *(const char *const *)val; *p; p++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.+-_", *p))
-            return "Enter a valid username: letters, digits and @/./+/-/_ only.";
-    return NULL;
-}
-
 static const struct zn_jfield first_fields[] = {
-    ZN_J(first_in, username, STR, .required = true, .min = 1, .max = 150, .check = check_username),
+    ZN_J(first_in, username, STR, .required = true, .min = 1, .max = ZN_MAX_USERNAME, .check = zn_rule_username),
     ZN_J(first_in, password, STR, .required = true, .min = 1, .max = 255),
     ZN_J(first_in, workspace_name, STR, .min = 1, .max = 255),
     ZN_J(first_in, setup_token, STR, .min = 1, .max = 255),
@@ -200,7 +197,7 @@ static int first_admin_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
         return -1;
     if (zn_col_bool(exists, 0, "yes"))
         return zn_fail(err, ZN_DENIED, "A user already exists.");
-    zn_id("wrk_", 11, wrk, sizeof wrk);
+    zn_id(ZN_ID_WORKSPACE, 11, wrk, sizeof wrk);
     zn_id(ZN_ID_PROJECT, 11, prj, sizeof prj);
     zn_id(ZN_ID_ENVIRONMENT, 15, env, sizeof env);
     if (zn_sql(conn, ZN_SQL_USER_INSERT, ZN_P(t->in->username, t->hash, "true"), &user, err) < 0)
@@ -239,7 +236,7 @@ static int create_initial_user(struct zn_call *c, struct zn_reply *reply, struct
         zn_tx(c->api->store, first_admin_tx, &t, err) < 0)
         return -1;
     zn_info("first admin %s created from %s", in.username, c->req->client);
-    if (begin_session(c, reply, strtoll(t.user, NULL, 10), err) < 0)
+    if (zn_auth_begin(c, reply, strtoll(t.user, NULL, 10), err) < 0)
         return -1;
     zn_reply_json(reply, 201, json_pack("{s:s}", "detail", "User created successfully"));
     return 0;
@@ -289,7 +286,7 @@ const struct zn_route zn_auth_routes[] = {
       .summary = "Whether the API answers", .answers = { { 200, "Pong" } } },
     { .method = "POST", .path = "/api/auth/login", .scope = ZN_SCOPE_PUBLIC, .handler = login,
       .name = "login", .summary = "Begin a session", .body = ZN_FIELDS(login_fields),
-      .answers = { { 201, "Success" } } },
+      .query = ZN_FIELDS(login_query_fields), .answers = { { 201, "Success" }, { 302, NULL } } },
     { .method = "GET", .path = "/api/auth/me", .scope = ZN_SCOPE_SESSION, .handler = me, .name = "me",
       .summary = "The user of the session and their role in the current workspace",
       .answers = { { 200, "Me" } } },
