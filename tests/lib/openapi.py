@@ -43,10 +43,9 @@ class Schema:
                 node["anyOf"] = [{"type": "null"}, inner]
 
     def path_of(self, path):
-        path = path.split("?")[0]
-        path += "" if path.endswith("/") else "/"
+        path = path.split("?")[0].rstrip("/")
         hits = [t for t in self.doc["paths"]
-                if re.fullmatch(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(t)), path)]
+                if re.fullmatch(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(t.rstrip("/"))), path)]
         return min(hits, key=lambda t: t.count("{")) if hits else None
 
     def check(self, answer):

@@ -6,6 +6,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "zaned/api/audit.h"
+#include "zaned/api/auth.h"
 #include "zaned/api/caller.h"
 #include "zaned/api/guess.h"
 #include "zaned/api/password.h"
@@ -13,6 +14,7 @@
 #include "zaned/api/totp.h"
 #include "zaned/config.h"
 #include "zaned/domain/names.h"
+#include "zaned/domain/rules.h"
 #include "zaned/store/store.h"
 
 enum {
@@ -22,14 +24,6 @@ enum {
     FACTOR_LIMIT = 10,
     FACTOR_WINDOW_S = 300,
 };
-
-static const char *role_name(int role)
-{
-    return role >= ZN_ROLE_OWNER    ? "OWNER"
-           : role >= ZN_ROLE_ADMIN  ? "ADMIN"
-           : role >= ZN_ROLE_MEMBER ? "MEMBER"
-                                    : "GUEST";
-}
 
 static void set_cookie(struct zn_call *c, struct zn_reply *reply, const char *name,
                        const char *value, bool http_only, int max_age)
@@ -60,9 +54,7 @@ static int ping(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     return 0;
 }
 
-/* A new session for the user, with its cookies on the reply. */
-static int begin_session(struct zn_call *c, struct zn_reply *reply, long long user,
-                         struct zn_err *err)
+int zn_auth_begin(struct zn_call *c, struct zn_reply *reply, long long user, struct zn_err *err)
 {
     char id[ZN_SESSION_ID], token[CSRF_LEN + 1];
     struct zn_session s = { .user_id = user, .csrf = token, .address = c->req->client,
@@ -90,19 +82,8 @@ struct login_query {
     const char *redirect_to;
 };
 
-/* A path of ours: what browsers take for another host ("//x", "/\\x") is none. */
-static const char *check_own_path(const void *val)
-{
-    const char *p = *(const char *const *)val;
-
-    for (const char *q = p; *q; q++)
-        if ((unsigned char)*q <= ' ' || *q == '\\' || (unsigned char)*q >= 127)
-            return "Enter a path of this site.";
-    return p[0] == '/' && p[1] != '/' ? NULL : "Enter a path of this site.";
-}
-
 static const struct zn_jfield login_query[] = {
-    ZN_J(login_query, redirect_to, STR, .min = 1, .max = 2000, .check = check_own_path,
+    ZN_J(login_query, redirect_to, STR, .min = 1, .max = ZN_MAX_URL, .check = zn_rule_own_path,
          .help = "path of this site to go on to: then the answer is 302"),
 };
 
@@ -211,7 +192,7 @@ static int login(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
         refused = login_check(&l, reply, err);
     if (refused)
         return refused < 0 ? -1 : 0;
-    if (begin_session(c, reply, number(l.user), err) < 0)
+    if (zn_auth_begin(c, reply, number(l.user), err) < 0)
         return -1;
     if (query.redirect_to) {
         zn_reply_header(reply, "Location", query.redirect_to);
@@ -230,7 +211,7 @@ static int me(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     (void)err;
     if (w->workspace_id)
         member = json_pack("{s:I,s:i,s:s,s:{s:s,s:s}}", "id", (json_int_t)w->membership_id, "role",
-                           w->role, "role_name", role_name(w->role), "workspace", "id",
+                           w->role, "role_name", zn_role_name(w->role), "workspace", "id",
                            w->workspace_id, "name", w->workspace_name);
     zn_reply_json(reply, 200,
                   json_pack("{s:{s:s,s:s,s:s,s:b},s:o}", "user", "username", w->username,
@@ -277,16 +258,8 @@ struct first_in {
     const char *username, *password, *workspace_name, *setup_token;
 };
 
-static const char *check_username(const void *val)
-{
-    for (const char *p = *(const char *const *)val; *p; p++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.+-_", *p))
-            return "Enter a valid username: letters, digits and @/./+/-/_ only.";
-    return NULL;
-}
-
 static const struct zn_jfield first_fields[] = {
-    ZN_J(first_in, username, STR, .required = true, .min = 1, .max = 150, .check = check_username),
+    ZN_J(first_in, username, STR, .required = true, .min = 1, .max = ZN_MAX_USERNAME, .check = zn_rule_username),
     ZN_J(first_in, password, STR, .required = true, .min = 1, .max = 255),
     ZN_J(first_in, workspace_name, STR, .min = 1, .max = 255),
     ZN_J(first_in, setup_token, STR, .min = 1, .max = 255),
@@ -311,7 +284,7 @@ static int first_admin_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
         return -1;
     if (zn_col_bool(exists, 0, "yes"))
         return zn_fail(err, ZN_DENIED, "A user already exists.");
-    zn_id("wrk_", 11, wrk, sizeof wrk);
+    zn_id(ZN_ID_WORKSPACE, 11, wrk, sizeof wrk);
     zn_id(ZN_ID_PROJECT, 11, prj, sizeof prj);
     zn_id(ZN_ID_ENVIRONMENT, 15, env, sizeof env);
     if (zn_sql(conn, ZN_SQL_USER_INSERT, ZN_P(t->in->username, t->hash, "true"), &user, err) < 0)
@@ -352,7 +325,7 @@ static int create_initial_user(struct zn_call *c, struct zn_reply *reply, struct
         zn_call_tx(c, first_admin_tx, &t, err) < 0)
         return -1;
     zn_info("first admin %s created from %s", in.username, c->req->client);
-    if (begin_session(c, reply, number(t.user), err) < 0)
+    if (zn_auth_begin(c, reply, number(t.user), err) < 0)
         return -1;
     zn_reply_json(reply, 201, json_pack("{s:s}", "detail", "User created successfully"));
     return 0;

@@ -1,4 +1,6 @@
 /* Routes that make and archive projects and environments. */
+#include "zaned/api/places.h"
+
 #include <string.h>
 
 #include "base/encode.h"
@@ -168,10 +170,8 @@ static int ask_removal(struct zn_conn *c, struct zn_call *call, const char *kind
     zn_auto_json payload = json_pack("{s:o,s:o,s:{s:s}}", "workflow_type", json_sprintf("archive_%s", kind),
                                      "workflow_id", json_sprintf("archive-%s", id), "input", kind, id);
 
-    if (zn_sql(c, ZN_SQL_OUTBOX_ADD, ZN_P("start_workflow", id, zn_json_text(call->arena, payload)), NULL,
-               err) < 0)
-        return -1;
-    return zn_queue_dispatch(c, err);
+    return zn_sql(c, ZN_SQL_OUTBOX_ADD,
+                  ZN_P("start_workflow", id, zn_json_text(call->arena, payload)), NULL, err);
 }
 
 static int archive_environment_tx(struct zn_conn *c, void *arg, struct zn_err *err)
@@ -188,26 +188,33 @@ static int archive_environment_tx(struct zn_conn *c, void *arg, struct zn_err *e
     if (strcmp(name, "production") == 0)
         return zn_fail(err, ZN_DENIED, "The environment `production` cannot be archived.");
     const char *id = zn_col(res, 0, "id");
-    if (archive_environment(c, call, id, err) < 0)
+    if (archive_environment(c, call, id, err) < 0 || ask_removal(c, call, "environment", id, err) < 0)
         return -1;
-    return ask_removal(c, call, "environment", id, err);
+    return zn_queue_dispatch(c, err);
+}
+
+int zn_project_archive(struct zn_conn *c, struct zn_call *call, const char *id, struct zn_err *err)
+{
+    zn_auto_pgresult environments = NULL;
+
+    if (zn_sql(c, ZN_SQL_ENVIRONMENTS_LOCK, ZN_P(id), &environments, err) < 0)
+        return -1;
+    for (int i = 0; i < PQntuples(environments); i++)
+        if (archive_environment(c, call, zn_col(environments, i, "id"), err) < 0)
+            return -1;
+    if (zn_sql(c, ZN_SQL_PROJECT_ARCHIVE, ZN_P(id), NULL, err) < 0)
+        return -1;
+    return ask_removal(c, call, "project", id, err);
 }
 
 static int archive_project_tx(struct zn_conn *c, void *arg, struct zn_err *err)
 {
     struct zn_call *call = arg;
     const char *project;
-    zn_auto_pgresult environments = NULL;
 
-    if (lock_project(c, call, &project, err) < 0 ||
-        zn_sql(c, ZN_SQL_ENVIRONMENTS_LOCK, ZN_P(project), &environments, err) < 0)
+    if (lock_project(c, call, &project, err) < 0 || zn_project_archive(c, call, project, err) < 0)
         return -1;
-    for (int i = 0; i < PQntuples(environments); i++)
-        if (archive_environment(c, call, zn_col(environments, i, "id"), err) < 0)
-            return -1;
-    if (zn_sql(c, ZN_SQL_PROJECT_ARCHIVE, ZN_P(project), NULL, err) < 0)
-        return -1;
-    return ask_removal(c, call, "project", project, err);
+    return zn_queue_dispatch(c, err);
 }
 
 static int archive(struct zn_call *call, zn_tx_fn fn, struct zn_reply *reply, struct zn_err *err)

@@ -15,6 +15,8 @@ const struct zn_route_table zn_all_routes[] = {
     TABLE(account),
     TABLE(workspace),
     TABLE(console),
+    TABLE(member),
+    TABLE(invitation),
     TABLE(token),
     TABLE(session),
     TABLE(totp),

@@ -275,6 +275,26 @@ int zn_session_delete(struct zn_sessions *s, const char *id, struct zn_err *err)
     return delete_key(s, key, err);
 }
 
+int zn_session_set_workspace(struct zn_sessions *s, const char *id, const char *workspace_id,
+                             struct zn_err *err)
+{
+    char key[80];
+
+    key_of(id, key);
+    zn_auto_reply r = COMMAND(s, err, "GET", key);
+    if (!r)
+        return -1;
+    zn_auto_json doc = r->type == REDIS_REPLY_STRING ? json_loadb(r->str, (size_t)r->len, 0, NULL) : NULL;
+    if (!doc)
+        return zn_fail(err, ZN_NOT_FOUND, "no such session");
+    json_object_set_new(doc, "workspace", workspace_id ? json_string(workspace_id) : json_null());
+    zn_auto_mem char *text = json_dumps(doc, JSON_COMPACT);
+    if (!text)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    zn_auto_reply set = COMMAND(s, err, "SET", key, text, "XX", "KEEPTTL");
+    return set ? 0 : -1;
+}
+
 int zn_session_delete_others(struct zn_sessions *s, long long user_id, const char *keep,
                              struct zn_err *err)
 {

@@ -35,6 +35,9 @@ int zn_session_create(struct zn_sessions *s, const struct zn_session *what, char
 int zn_session_load(struct zn_sessions *s, struct zn_arena *a, const char *id,
                     struct zn_session *ret, struct zn_err *err);
 int zn_session_delete(struct zn_sessions *s, const char *id, struct zn_err *err);
+/* Makes a workspace (NULL = none) the current one of a session; one that ended meanwhile stays ended. */
+int zn_session_set_workspace(struct zn_sessions *s, const char *id, const char *workspace_id,
+                             struct zn_err *err);
 /* Deletes all sessions of a user but `keep` (may be NULL). */
 int zn_session_delete_others(struct zn_sessions *s, long long user_id, const char *keep,
                              struct zn_err *err);

@@ -4,6 +4,8 @@
 
 #include "base/arena.h"
 
+#define ZN_ID_WORKSPACE "wrk_"
+#define ZN_ID_INVITATION "wrk_ivt_"
 #define ZN_ID_PROJECT "prj_"
 #define ZN_ID_ENVIRONMENT "project_env_" /* with 15 characters */
 #define ZN_ID_SERVICE "srv_dkr_"

@@ -101,7 +101,8 @@
       " where p.workspace_id = $1 and p.slug = $2 and e.name = $3 and p.archived_at is null"     \
       " and e.archived_at is null" ZN_SQLT_GUEST_SEES(4))                                        \
     X(PROJECT_NEW, 4,                                                                            \
-      "insert into project (id, workspace_id, slug, description) values ($1, $2, $3, $4)"        \
+      "insert into project (id, workspace_id, slug, description) select $1, w.id, $3, $4"        \
+      " from workspace w where w.id = $2 and w.deleted_at is null for share"                     \
       " on conflict do nothing returning id")                                                    \
     X(ENVIRONMENT_NEW, 3,                                                                        \
       "insert into environment (id, project_id, name) select $1, p.id, $3 from project p"        \

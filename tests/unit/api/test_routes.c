@@ -98,6 +98,9 @@ Test(routes, public_ones_are_these)
     static const char *const open[] = { "/healthz", "/readyz", "/api/csrf", "/api/ping",
                                         "/api/auth/login", "/api/auth/check-user-existence",
                                         "/api/auth/create-initial-user",
+                                        "/api/auth/reset-password/{token}",
+                                        "/api/workspace/invitations/{token}",
+                                        "/api/workspace/register/{token}",
                                         "/api/_proxy/check-certiticates" };
 
     EACH_ROUTE(r)
