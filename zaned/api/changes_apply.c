@@ -11,9 +11,10 @@ static int sealed(struct zn_call *call, const json_t *change, json_t **ret, stru
 
     if (!copy)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
-    if (strcmp(zn_json_str(copy, "field", ""), "env_variables") == 0 &&
-        (zn_seal_env(call->api->sealer, json_object_get(copy, "old_value"), err) < 0 ||
-         zn_seal_env(call->api->sealer, json_object_get(copy, "new_value"), err) < 0))
+    const char *member = zn_sealed_member(zn_json_str(copy, "field", ""));
+    if (member &&
+        (zn_seal_member(call->api->sealer, json_object_get(copy, "old_value"), member, err) < 0 ||
+         zn_seal_member(call->api->sealer, json_object_get(copy, "new_value"), member, err) < 0))
         return -1;
     *ret = ZN_TAKE(copy);
     return 0;

@@ -131,7 +131,7 @@ int zn_deployment_read(struct zn_call *call, const PGresult *rows, int row, json
 
     if (zn_json_parse(text, strlen(text), &doc, err) < 0 ||
         zn_json_parse(snap, strlen(snap), &snapshot, err) < 0 ||
-        zn_unseal_env(call->api->sealer, json_object_get(snapshot, "env_variables"), err) < 0 ||
+        zn_unseal_service(call->api->sealer, snapshot, err) < 0 ||
         zn_unseal_changes(call->api->sealer, json_object_get(doc, "changes"), err) < 0) {
         err->code = ZN_INTERNAL;
         return -1;

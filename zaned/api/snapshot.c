@@ -46,12 +46,33 @@ int zn_unseal_changes(const struct zn_sealer *sealer, json_t *changes, struct zn
     size_t i;
     json_t *change;
 
-    json_array_foreach (changes, i, change)
-        if (strcmp(zn_json_str(change, "field", ""), "env_variables") == 0 &&
-            (zn_unseal_env(sealer, json_object_get(change, "old_value"), err) < 0 ||
-             zn_unseal_env(sealer, json_object_get(change, "new_value"), err) < 0))
+    json_array_foreach (changes, i, change) {
+        const char *member = zn_sealed_member(zn_json_str(change, "field", ""));
+
+        if (member &&
+            (zn_unseal_member(sealer, json_object_get(change, "old_value"), member, err) < 0 ||
+             zn_unseal_member(sealer, json_object_get(change, "new_value"), member, err) < 0))
             return -1;
+    }
     return 0;
+}
+
+const char *zn_sealed_member(const char *field)
+{
+    return strcmp(field, "env_variables") == 0 ? "value"
+           : strcmp(field, "configs") == 0     ? "contents"
+                                               : NULL;
+}
+
+int zn_unseal_service(const struct zn_sealer *sealer, json_t *doc, struct zn_err *err)
+{
+    json_t *environment = json_object_get(doc, "environment");
+
+    if (zn_unseal_env(sealer, json_object_get(doc, "env_variables"), err) < 0 ||
+        zn_unseal_env(sealer, json_object_get(environment, "variables"), err) < 0 ||
+        zn_unseal_member(sealer, json_object_get(doc, "configs"), "contents", err) < 0)
+        return -1;
+    return zn_unseal_changes(sealer, json_object_get(doc, "unapplied_changes"), err);
 }
 
 int zn_service_reload(struct zn_conn *c, struct zn_call *call, struct zn_service *s,
@@ -69,10 +90,9 @@ int zn_service_reload(struct zn_conn *c, struct zn_call *call, struct zn_service
     if (zn_json_parse(text, strlen(text), &doc, err) < 0)
         return zn_fail(err, ZN_INTERNAL, "service %s: broken document", s->id);
     clear = json_deep_copy(doc);
-    if (zn_unseal_env(call->api->sealer, json_object_get(clear, "env_variables"), err) < 0 ||
-        zn_unseal_changes(call->api->sealer, json_object_get(clear, "unapplied_changes"), err) < 0) {
+    if (zn_unseal_service(call->api->sealer, clear, err) < 0) {
         err->code = ZN_INTERNAL;
-        return zn_wrap(err, "variables of service %s", s->id);
+        return zn_wrap(err, "secrets of service %s", s->id);
     }
     json_decref(s->doc);
     json_decref(s->clear);
@@ -162,18 +182,11 @@ static void add_unused(json_t *out)
     static const char *const nulls[] = {
         "builder", "repository_url", "branch_name", "commit_sha", "dockerfile_builder_options",
         "static_dir_builder_options", "nixpacks_builder_options", "railpack_builder_options",
-        "credentials", "resource_limits", "git_app", "git_repository", "next_git_repository",
-        "watch_paths", "container_registry_credentials",
+        "credentials", "git_app", "git_repository", "next_git_repository",
     };
-    static const char *const lists[] = { "shared_volumes", "ports", "configs" };
 
     for (size_t i = 0; i < ZN_COUNT(nulls); i++)
         json_object_set_new(out, nulls[i], json_null());
-    for (size_t i = 0; i < ZN_COUNT(lists); i++)
-        json_object_set_new(out, lists[i], json_array());
-    json_object_set_new(out, "auto_deploy_enabled", json_true());
-    json_object_set_new(out, "cleanup_queue_on_auto_deploy", json_true());
-    json_object_set_new(out, "pr_preview_envs_enabled", json_true());
 }
 
 static json_t *shape(const json_t *doc)
@@ -181,7 +194,6 @@ static json_t *shape(const json_t *doc)
     json_t *out = json_deep_copy(doc), *environment = json_object_get(out, "environment");
     json_t *alias = json_object_get(out, "network_alias");
 
-    json_object_set_new(environment, "variables", json_array());
     json_object_set_new(environment, "preview_metadata", json_null());
     json_object_set_new(out, "network_aliases", json_pack("[O]", alias));
     json_object_set(out, "global_network_alias", alias);

@@ -36,7 +36,7 @@
     " 'command', s.command, 'network_alias', s.network_alias, 'deploy_token', s.deploy_token,"   \
     " 'created_at', " ZN_SQLT_TS("s.created_at") ", 'updated_at', " ZN_SQLT_TS("s.updated_at") "," \
     " 'project_id', e.project_id, 'environment', jsonb_build_object('id', e.id, 'name', e.name," \
-    " 'is_preview', e.is_preview),"                                                              \
+    " 'is_preview', e.is_preview, 'variables', " ZN_SQLT_SHARED_VARIABLES "),"                   \
     " 'healthcheck', (select jsonb_build_object('id', h.id, 'type', h.type, 'value', h.value,"   \
     " 'timeout_seconds', h.timeout_seconds, 'interval_seconds', h.interval_seconds,"             \
     " 'associated_port', h.associated_port) from service_healthcheck h"                          \
@@ -52,7 +52,8 @@
                                      "'sealed', x.value_sealed, 'key_id', x.key_id)",            \
                                      "service_env", "x.created_at, x.id") ","                    \
     " 'unapplied_changes', (select coalesce(jsonb_agg(" ZN_SQLT_CHANGE_DOC "), '[]')"            \
-    " from service_change c where c.service_id = s.id and not c.applied))"
+    " from service_change c where c.service_id = s.id and not c.applied)) || "                   \
+    ZN_SQLT_SERVICE_PARTS /* sql_change.h */
 
 /* Without the snapshot, which is a column of its own: the caller unseals it. */
 #define ZN_SQLT_DEPLOYMENT_DOC                                                                   \
