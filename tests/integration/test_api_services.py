@@ -190,7 +190,8 @@ def test_single_fields_merge(admin, slug):
 
 @pytest.mark.parametrize("body,errors", [
     ({}, {("field", "required")}),
-    ({"field": "ports", "type": "ADD", "new_value": {"host": 1, "forwarded": 1}}, {("field", "invalid_choice")}),
+    ({"field": "git_source", "new_value": {"repository_url": "x"}}, {("field", "invalid_choice")}),
+    ({"field": "builder", "new_value": {"builder": "DOCKERFILE"}}, {("field", "invalid_choice")}),
     ({"field": "urls", "type": "ADD", "new_value": {"domain": "dash.test", "associated_port": 80}},
      {("new_value.domain", "invalid")}),
     ({"field": "urls", "type": "ADD", "new_value": {"domain": "*.apps.test", "associated_port": 80}},

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/audit.h"
 #include "zaned/api/changes.h"
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/names.h"
@@ -90,6 +91,11 @@ int zn_deploy_queue(struct zn_conn *c, struct zn_call *call, struct zn_service *
         return zn_fail(err, ZN_CONFLICT, "the service has no image to deploy");
     if (insert(c, call, s, how, id, err) < 0 ||
         attach_changes(c, call, s, how, id, err) < 0 || zn_queue_dispatch(c, err) < 0)
+        return -1;
+    zn_auto_json what = json_pack("{s:s,s:s,s:s?,s:s?}", "deployment", id, "trigger", how->trigger,
+                                  "commit_message", how->commit_message, "redeploy_of",
+                                  how->redeploy_of);
+    if (zn_audit(c, call, "service.deploy", s->id, NULL, what, err) < 0)
         return -1;
     *hash = id;
     return 0;

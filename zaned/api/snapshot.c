@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/host.h"
 #include "zaned/config.h"
 #include "zaned/store/seal.h"
 
@@ -75,6 +76,13 @@ int zn_unseal_service(const struct zn_sealer *sealer, json_t *doc, struct zn_err
     return zn_unseal_changes(sealer, json_object_get(doc, "unapplied_changes"), err);
 }
 
+/* Who may not deploy does not see the token that deploys. */
+static bool may_deploy(const struct zn_call *call)
+{
+    return call->who.role >= ZN_ROLE_MEMBER &&
+           (!call->who.token_id || call->who.token_scope >= ZN_TOKEN_DEPLOY);
+}
+
 int zn_service_reload(struct zn_conn *c, struct zn_call *call, struct zn_service *s,
                       struct zn_err *err)
 {
@@ -99,6 +107,7 @@ int zn_service_reload(struct zn_conn *c, struct zn_call *call, struct zn_service
     s->doc = ZN_TAKE(doc);
     s->clear = ZN_TAKE(clear);
     s->pending = json_object_get(s->clear, "unapplied_changes");
+    s->token_shown = may_deploy(call);
     return 0;
 }
 
@@ -199,12 +208,20 @@ static json_t *shape(const json_t *doc)
     json_object_set(out, "global_network_alias", alias);
     json_object_set_new(out, "system_env_variables", system_variables(doc));
     add_unused(out);
+    /* A member of the compatible shape; the password itself is never shown. */
+    if (json_is_object(json_object_get(out, "container_registry_credentials")))
+        json_object_set_new(json_object_get(out, "container_registry_credentials"), "password",
+                            json_string(""));
     return out;
 }
 
 json_t *zn_service_show(const struct zn_service *s)
 {
-    return shape(s->clear);
+    json_t *out = shape(s->clear);
+
+    if (!s->token_shown)
+        json_object_set_new(out, "deploy_token", json_null());
+    return out;
 }
 
 json_t *zn_service_snapshot(const struct zn_service *s)
@@ -237,11 +254,38 @@ static int url_taken(void *self, const char *domain, const char *base_path, bool
     return 0;
 }
 
+static int ask(void *self, enum zn_ask question, const char *what, bool *ret, struct zn_err *err)
+{
+    static const struct {
+        enum zn_sql_id id;
+        bool yes; /* what a row means */
+    } asks[] = { [ZN_ASK_PORT] = { ZN_SQL_PORT_TAKEN, true },
+                 [ZN_ASK_READ] = { ZN_SQL_VOLUME_READ, true },
+                 [ZN_ASK_UNREADABLE] = { ZN_SQL_VOLUME_READABLE, false },
+                 [ZN_ASK_LOGIN] = { ZN_SQL_LOGIN_KNOWN, false } };
+    const struct zn_rules_port *port = self;
+    zn_auto_pgresult res = NULL;
+
+    if (zn_sql(port->conn, ZN_SQL_URLS_LOCK, ZN_P0, NULL, err) < 0 ||
+        zn_sql(port->conn, asks[question].id, ZN_P(port->service_id, what), &res, err) < 0)
+        return -1;
+    *ret = (PQntuples(res) > 0) == asks[question].yes;
+    return 0;
+}
+
 struct zn_state_rules zn_service_rules(struct zn_call *call, struct zn_rules_port *port)
 {
+    const struct zn_config *cfg = call->api->cfg;
+    struct zn_host_limits host = zn_host_limits();
+
     return (struct zn_state_rules){ .arena = call->arena,
-                                    .root_domain = call->api->cfg->root_domain,
-                                    .app_domain = call->api->cfg->app_domain,
+                                    .root_domain = cfg->root_domain,
+                                    .app_domain = cfg->app_domain,
                                     .url_taken = url_taken,
-                                    .self = port };
+                                    .ask = ask,
+                                    .self = port,
+                                    .max_cpus = (double)host.cpus,
+                                    .max_memory_bytes = host.memory_bytes,
+                                    .http_port = cfg->http_port,
+                                    .https_port = cfg->https_port };
 }

@@ -21,6 +21,7 @@ struct zn_service {
     json_t *doc;     /* with its waiting changes under unapplied_changes; values sealed */
     json_t *clear;   /* the same, values in clear text */
     json_t *pending; /* borrowed from clear */
+    bool token_shown; /* whether the caller may see the deploy token */
 };
 
 /* lock: the row stays locked until the transaction ends; whatever changes or deploys a service takes

@@ -150,7 +150,10 @@
     X(SERVICE_TOUCH, 1, "update service set updated_at = now() where id = $1")                   \
     X(SERVICE_ARCHIVE, 1,                                                                        \
       "update service set archived_at = now(), routed_hash = null where id = $1")                \
+    /* What is unique over services, or keeps another's part, is free once a service is archived. */ \
     X(SERVICE_URLS_DROP, 1, "delete from service_url where service_id = $1")                     \
+    X(SERVICE_PORTS_DROP, 1, "delete from service_port where service_id = $1")                   \
+    X(SERVICE_SHARED_DROP, 1, "delete from service_shared_volume where service_id = $1")         \
     X(CHANGES_DROP, 1, "delete from service_change where service_id = $1 and not applied")       \
     X(CHANGE_DELETE, 2,                                                                          \
       "delete from service_change where service_id = $1 and id = $2 and not applied returning id") \
@@ -162,7 +165,13 @@
       "update service_change set applied = true, deployment_hash = $2 where service_id = $1"     \
       " and not applied")                                                                        \
     /* Applying a change: $1 service, $2 id of the item, $3 its value. */                        \
-    X(IMAGE_SET, 2, "update service set image = $2::jsonb->>'image' where id = $1 returning id") \
+    X(SOURCE_SET, 2,                                                                             \
+      "update service s set image = v->>'image',"                                                \
+      " registry_credential_id = v->>'container_registry_credentials_id'"                        \
+      " from (select $2::jsonb as v) i where s.id = $1 and"                                      \
+      " (v->>'container_registry_credentials_id' is null or exists (select 1 from"               \
+      " registry_credential r where r.id = v->>'container_registry_credentials_id'))"            \
+      " returning s.id")                                                                         \
     X(COMMAND_SET, 2,                                                                            \
       "update service set command = $2::jsonb #>> '{}' where id = $1 returning id")              \
     X(HEALTH_SET, 3,                                                                             \
