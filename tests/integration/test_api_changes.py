@@ -1,5 +1,6 @@
 """The model of waiting changes: each field asked for, merged, refused, taken back, deployed, kept, brought back."""
 import concurrent.futures
+import json
 import secrets
 
 import pytest
@@ -676,3 +677,56 @@ def test_without_if_match_both_changes_are_there(service):
     (command,) = [c["new_value"] for c in waiting if c["field"] == "command"]  # one field: the last one counts,
     assert command in [f"run {n}" for n in range(8)]  # and every answer showed what waited then
     assert all(any(c["field"] == "command" for c in a.json()["unapplied_changes"]) for a in answers[1::2])
+
+
+# --- our own schemas ----------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def ours(root):
+    """Checks a value against a component of ours."""
+    import jsonschema
+    found = {}
+    for path in sorted((root / "zaned" / "api" / "schemas").glob("*.json")):
+        found.update(json.loads(path.read_text()))
+
+    def check(name, value):
+        full = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": found}}
+        errors = [f"{'.'.join(map(str, e.absolute_path))}: {e.message[:300]}"
+                  for e in jsonschema.Draft202012Validator(full).iter_errors(value)]
+        assert not errors, errors[:5]
+        return value
+    return check
+
+
+def test_what_is_shown_is_what_our_schemas_say(service, owner, ours, login):
+    port, = free_ports(1)
+    ours("Service", service.details())
+    service.change("source", value={"image": "app:2", "container_registry_credentials_id": login})
+    service.change("healthcheck", value={"type": "COMMAND", "value": "true"})
+    service.change("resource_limits", value={"memory": {"value": 64}})
+    service.change("ports", "ADD", {"host": port, "forwarded": 53})
+    service.change("configs", "ADD", {"mount_path": "/c", "contents": "text"})
+    service.change("shared_volumes", "ADD", {"volume_id": owner.volume, "container_path": "/x"})
+    service.change("volumes", "ADD", {"container_path": "/v"})
+    service.change("env_variables", "ADD", {"key": "A", "value": "{{env.KEY}}"})
+    service.change("urls", "ADD", {"domain": f"{service.slug}.test", "redirect_to": {"url": "https://x.test"}})
+    ours("Service", service.change("urls", "ADD", {"associated_port": 80}))
+    ours("Deployment", service.deploy())
+    s = ours("Service", service.details())
+    assert s["env_variables"][0]["value"] == "{{env.KEY}}"  # shown as it is, filled in at deploy time
+    for v in service.admin.get(f"{P}/{service.slug}/available-volumes/").json():
+        ours("VolumeOfService", v)
+    ours("Deployment", service.admin.put(f"/api/deploys/{service.slug}", {"image": "app:3"}).json())
+
+
+def test_system_variables(service):
+    service.change("urls", "ADD", {"domain": f"{service.slug}.test", "associated_port": 80})
+    service.deploy()
+    s = service.details()
+    shown = {v["key"]: v["value"] for v in s["system_env_variables"]}
+    assert all(v["comment"] for v in s["system_env_variables"])
+    assert shown == {
+        "ZANE": "true", "ZANE_DOMAINS": f"{service.slug}.test", "ZANE_ENVIRONMENT": "production",
+        "ZANE_PRIVATE_DOMAIN": s["network_alias"], "ZANE_DEPLOYMENT_TYPE": "docker", "ZANE_SERVICE_ID": s["id"],
+        "ZANE_SERVICE_NAME": s["slug"], "ZANE_PROJECT_ID": s["project_id"],
+        "ZANE_DEPLOYMENT_SLOT": "{{deployment.slot}}", "ZANE_DEPLOYMENT_HASH": "{{deployment.hash}}"}
