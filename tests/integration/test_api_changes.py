@@ -1,6 +1,7 @@
 """The model of waiting changes: each field asked for, merged, refused, taken back, deployed, kept, brought back."""
 import concurrent.futures
 import json
+import re
 import secrets
 
 import pytest
@@ -730,3 +731,13 @@ def test_system_variables(service):
         "ZANE_PRIVATE_DOMAIN": s["network_alias"], "ZANE_DEPLOYMENT_TYPE": "docker", "ZANE_SERVICE_ID": s["id"],
         "ZANE_SERVICE_NAME": s["slug"], "ZANE_PROJECT_ID": s["project_id"],
         "ZANE_DEPLOYMENT_SLOT": "{{deployment.slot}}", "ZANE_DEPLOYMENT_HASH": "{{deployment.hash}}"}
+
+
+def test_examples_of_the_page(service, root):
+    """Every request that docs/api/services.md shows is taken."""
+    text = (root / "docs" / "api" / "services.md").read_text()
+    shown = re.findall(r"```\n(PUT|POST|PATCH|DELETE) (\S+)\n(.*?)\n```", text, re.S)
+    assert len(shown) >= 2
+    for method, path, body in shown:
+        a = service.admin.call(method, path.replace("/web/", f"/{service.slug}/"), json.loads(body))
+        assert a.status == 200, a
