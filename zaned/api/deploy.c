@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/audit.h"
 #include "zaned/api/changes.h"
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/names.h"
@@ -91,6 +92,11 @@ int zn_deploy_queue(struct zn_conn *c, struct zn_call *call, struct zn_service *
     if (insert(c, call, s, how, id, err) < 0 ||
         attach_changes(c, call, s, how, id, err) < 0 || zn_queue_dispatch(c, err) < 0)
         return -1;
+    zn_auto_json what = json_pack("{s:s,s:s,s:s?,s:s?}", "deployment", id, "trigger", how->trigger,
+                                  "commit_message", how->commit_message, "redeploy_of",
+                                  how->redeploy_of);
+    if (zn_audit(c, call, "service.deploy", s->id, NULL, what, err) < 0)
+        return -1;
     *hash = id;
     return 0;
 }
@@ -131,7 +137,7 @@ int zn_deployment_read(struct zn_call *call, const PGresult *rows, int row, json
 
     if (zn_json_parse(text, strlen(text), &doc, err) < 0 ||
         zn_json_parse(snap, strlen(snap), &snapshot, err) < 0 ||
-        zn_unseal_env(call->api->sealer, json_object_get(snapshot, "env_variables"), err) < 0 ||
+        zn_unseal_service(call->api->sealer, snapshot, err) < 0 ||
         zn_unseal_changes(call->api->sealer, json_object_get(doc, "changes"), err) < 0) {
         err->code = ZN_INTERNAL;
         return -1;

@@ -1,6 +1,7 @@
 /* PUT /api/deploys/{service}: one call that makes a service as the body says and deploys it. */
 #include <string.h>
 
+#include "zaned/api/audit.h"
 #include "zaned/api/changes.h"
 #include "zaned/api/deploy.h"
 #include "zaned/api/services.h"
@@ -29,7 +30,7 @@ static int find_or_insert(struct zn_conn *c, struct deploy_call *d, struct zn_se
         return -1;
     d->created = false;
     if (zn_service_find(c, d->call, w->project, w->environment, d->slug, true, ret, err) == 0)
-        return 0;
+        return zn_service_fresh(d->call, ret, err);
     if (err->code != ZN_NOT_FOUND)
         return -1;
     memset(err, 0, sizeof *err);
@@ -37,6 +38,9 @@ static int find_or_insert(struct zn_conn *c, struct deploy_call *d, struct zn_se
     if (zn_service_insert(c, d->call, &place, d->slug, &id, err) < 0)
         return -1;
     d->created = id != NULL;
+    zn_auto_json made = json_pack("{s:s,s:s}", "slug", d->slug, "image", w->image);
+    if (id && zn_audit(c, d->call, "service.create", id, NULL, made, err) < 0)
+        return -1;
     return zn_service_find(c, d->call, w->project, w->environment, d->slug, true, ret, err);
 }
 
@@ -99,7 +103,7 @@ int zn_deploy_call(struct zn_call *call, struct zn_reply *reply, struct zn_err *
     r = zn_wanted_parse(call->arena, call->body ? call->body : none, &wanted, err);
     if (r == 0) {
         d.wanted = &wanted;
-        r = zn_tx(call->api->store, deploy_tx, &d, err);
+        r = zn_call_tx(call, deploy_tx, &d, err);
     }
     zn_wanted_done(&wanted);
     zn_auto_json shown = d.shown;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/host.h"
 #include "zaned/config.h"
 #include "zaned/store/seal.h"
 
@@ -46,12 +47,40 @@ int zn_unseal_changes(const struct zn_sealer *sealer, json_t *changes, struct zn
     size_t i;
     json_t *change;
 
-    json_array_foreach (changes, i, change)
-        if (strcmp(zn_json_str(change, "field", ""), "env_variables") == 0 &&
-            (zn_unseal_env(sealer, json_object_get(change, "old_value"), err) < 0 ||
-             zn_unseal_env(sealer, json_object_get(change, "new_value"), err) < 0))
+    json_array_foreach (changes, i, change) {
+        const char *member = zn_sealed_member(zn_json_str(change, "field", ""));
+
+        if (member &&
+            (zn_unseal_member(sealer, json_object_get(change, "old_value"), member, err) < 0 ||
+             zn_unseal_member(sealer, json_object_get(change, "new_value"), member, err) < 0))
             return -1;
+    }
     return 0;
+}
+
+const char *zn_sealed_member(const char *field)
+{
+    return strcmp(field, "env_variables") == 0 ? "value"
+           : strcmp(field, "configs") == 0     ? "contents"
+                                               : NULL;
+}
+
+int zn_unseal_service(const struct zn_sealer *sealer, json_t *doc, struct zn_err *err)
+{
+    json_t *environment = json_object_get(doc, "environment");
+
+    if (zn_unseal_env(sealer, json_object_get(doc, "env_variables"), err) < 0 ||
+        zn_unseal_env(sealer, json_object_get(environment, "variables"), err) < 0 ||
+        zn_unseal_member(sealer, json_object_get(doc, "configs"), "contents", err) < 0)
+        return -1;
+    return zn_unseal_changes(sealer, json_object_get(doc, "unapplied_changes"), err);
+}
+
+/* Who may not deploy does not see the token that deploys. */
+static bool may_deploy(const struct zn_call *call)
+{
+    return call->who.role >= ZN_ROLE_MEMBER &&
+           (!call->who.token_id || call->who.token_scope >= ZN_TOKEN_DEPLOY);
 }
 
 int zn_service_reload(struct zn_conn *c, struct zn_call *call, struct zn_service *s,
@@ -69,16 +98,16 @@ int zn_service_reload(struct zn_conn *c, struct zn_call *call, struct zn_service
     if (zn_json_parse(text, strlen(text), &doc, err) < 0)
         return zn_fail(err, ZN_INTERNAL, "service %s: broken document", s->id);
     clear = json_deep_copy(doc);
-    if (zn_unseal_env(call->api->sealer, json_object_get(clear, "env_variables"), err) < 0 ||
-        zn_unseal_changes(call->api->sealer, json_object_get(clear, "unapplied_changes"), err) < 0) {
+    if (zn_unseal_service(call->api->sealer, clear, err) < 0) {
         err->code = ZN_INTERNAL;
-        return zn_wrap(err, "variables of service %s", s->id);
+        return zn_wrap(err, "secrets of service %s", s->id);
     }
     json_decref(s->doc);
     json_decref(s->clear);
     s->doc = ZN_TAKE(doc);
     s->clear = ZN_TAKE(clear);
     s->pending = json_object_get(s->clear, "unapplied_changes");
+    s->token_shown = may_deploy(call);
     return 0;
 }
 
@@ -162,18 +191,11 @@ static void add_unused(json_t *out)
     static const char *const nulls[] = {
         "builder", "repository_url", "branch_name", "commit_sha", "dockerfile_builder_options",
         "static_dir_builder_options", "nixpacks_builder_options", "railpack_builder_options",
-        "credentials", "resource_limits", "git_app", "git_repository", "next_git_repository",
-        "watch_paths", "container_registry_credentials",
+        "credentials", "git_app", "git_repository", "next_git_repository",
     };
-    static const char *const lists[] = { "shared_volumes", "ports", "configs" };
 
     for (size_t i = 0; i < ZN_COUNT(nulls); i++)
         json_object_set_new(out, nulls[i], json_null());
-    for (size_t i = 0; i < ZN_COUNT(lists); i++)
-        json_object_set_new(out, lists[i], json_array());
-    json_object_set_new(out, "auto_deploy_enabled", json_true());
-    json_object_set_new(out, "cleanup_queue_on_auto_deploy", json_true());
-    json_object_set_new(out, "pr_preview_envs_enabled", json_true());
 }
 
 static json_t *shape(const json_t *doc)
@@ -181,18 +203,25 @@ static json_t *shape(const json_t *doc)
     json_t *out = json_deep_copy(doc), *environment = json_object_get(out, "environment");
     json_t *alias = json_object_get(out, "network_alias");
 
-    json_object_set_new(environment, "variables", json_array());
     json_object_set_new(environment, "preview_metadata", json_null());
     json_object_set_new(out, "network_aliases", json_pack("[O]", alias));
     json_object_set(out, "global_network_alias", alias);
     json_object_set_new(out, "system_env_variables", system_variables(doc));
     add_unused(out);
+    /* A member of the compatible shape; the password itself is never shown. */
+    if (json_is_object(json_object_get(out, "container_registry_credentials")))
+        json_object_set_new(json_object_get(out, "container_registry_credentials"), "password",
+                            json_string(""));
     return out;
 }
 
 json_t *zn_service_show(const struct zn_service *s)
 {
-    return shape(s->clear);
+    json_t *out = shape(s->clear);
+
+    if (!s->token_shown)
+        json_object_set_new(out, "deploy_token", json_null());
+    return out;
 }
 
 json_t *zn_service_snapshot(const struct zn_service *s)
@@ -225,11 +254,38 @@ static int url_taken(void *self, const char *domain, const char *base_path, bool
     return 0;
 }
 
+static int ask(void *self, enum zn_ask question, const char *what, bool *ret, struct zn_err *err)
+{
+    static const struct {
+        enum zn_sql_id id;
+        bool yes; /* what a row means */
+    } asks[] = { [ZN_ASK_PORT] = { ZN_SQL_PORT_TAKEN, true },
+                 [ZN_ASK_READ] = { ZN_SQL_VOLUME_READ, true },
+                 [ZN_ASK_UNREADABLE] = { ZN_SQL_VOLUME_READABLE, false },
+                 [ZN_ASK_LOGIN] = { ZN_SQL_LOGIN_KNOWN, false } };
+    const struct zn_rules_port *port = self;
+    zn_auto_pgresult res = NULL;
+
+    if (zn_sql(port->conn, ZN_SQL_URLS_LOCK, ZN_P0, NULL, err) < 0 ||
+        zn_sql(port->conn, asks[question].id, ZN_P(port->service_id, what), &res, err) < 0)
+        return -1;
+    *ret = (PQntuples(res) > 0) == asks[question].yes;
+    return 0;
+}
+
 struct zn_state_rules zn_service_rules(struct zn_call *call, struct zn_rules_port *port)
 {
+    const struct zn_config *cfg = call->api->cfg;
+    struct zn_host_limits host = zn_host_limits();
+
     return (struct zn_state_rules){ .arena = call->arena,
-                                    .root_domain = call->api->cfg->root_domain,
-                                    .app_domain = call->api->cfg->app_domain,
+                                    .root_domain = cfg->root_domain,
+                                    .app_domain = cfg->app_domain,
                                     .url_taken = url_taken,
-                                    .self = port };
+                                    .ask = ask,
+                                    .self = port,
+                                    .max_cpus = (double)host.cpus,
+                                    .max_memory_bytes = host.memory_bytes,
+                                    .http_port = cfg->http_port,
+                                    .https_port = cfg->https_port };
 }

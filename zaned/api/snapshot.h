@@ -21,6 +21,7 @@ struct zn_service {
     json_t *doc;     /* with its waiting changes under unapplied_changes; values sealed */
     json_t *clear;   /* the same, values in clear text */
     json_t *pending; /* borrowed from clear */
+    bool token_shown; /* whether the caller may see the deploy token */
 };
 
 /* lock: the row stays locked until the transaction ends; whatever changes or deploys a service takes
@@ -36,8 +37,9 @@ void zn_service_done(struct zn_service *s);
 
 /* The service as the API shows it (new reference); borrows nothing from s. */
 json_t *zn_service_show(const struct zn_service *s);
-/* What a deployment keeps of the service: the same shape without waiting changes and deploy token,
- * values sealed. */
+/* What a deployment keeps of the service: the same shape without waiting changes and deploy token. Secret
+ * are env_variables[].value, environment.variables[].value and configs[].contents, each kept as {sealed,
+ * key_id}. */
 json_t *zn_service_snapshot(const struct zn_service *s);
 
 /* Rules for this service; url_taken asks through the transaction's connection. */
@@ -48,7 +50,11 @@ struct zn_rules_port {
 };
 struct zn_state_rules zn_service_rules(struct zn_call *call, struct zn_rules_port *port);
 
-/* Values of variables inside stored changes to clear text, in place. */
+/* Secrets of a service's document or snapshot to clear text, in place. */
+int zn_unseal_service(const struct zn_sealer *sealer, json_t *doc, struct zn_err *err);
+/* The member that is secret in the items of that list ("value" of env_variables); NULL = none. */
+const char *zn_sealed_member(const char *field);
+/* The same inside stored changes. */
 int zn_unseal_changes(const struct zn_sealer *sealer, json_t *changes, struct zn_err *err);
 
 /* Compact text of a value in the arena; NULL is JSON null. */

@@ -6,8 +6,7 @@
 #include "base/str.h"
 #include "zaned/domain/names.h"
 #include "zaned/domain/rules.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#include "zaned/domain/values.h"
 
 void zn_fields_prefix(struct zn_arena *a, struct zn_err *err, unsigned from, const char *prefix)
 {
@@ -29,237 +28,23 @@ bool zn_field_rule(struct zn_err *err, const char *path, const char *(*rule)(con
     return !bad;
 }
 
-/* --- values: each parser returns a new reference, or NULL with field errors ------------------------- */
-
-struct source_in {
-    const char *image, *container_registry_credentials_id;
-};
-static const struct zn_jfield source_fields[] = {
-    ZN_J(source_in, image, STR, .required = true, .min = 1, .max = ZN_MAX_IMAGE,
-         .check = zn_rule_image),
-    ZN_J(source_in, container_registry_credentials_id, STR, .min = 1, .max = 255),
-};
-
-static json_t *parse_source(struct zn_arena *a, json_t *value, struct zn_err *err)
-{
-    struct source_in in = { 0 };
-
-    if (zn_json_decode(a, value, source_fields, COUNT(source_fields), &in, NULL, err) < 0)
-        return NULL;
-    if (in.container_registry_credentials_id) {
-        zn_field_err(err, "container_registry_credentials_id", "invalid",
-                     "There are no registry credentials with this id.");
-        return NULL;
-    }
-    return json_pack("{s:s}", "image", in.image);
-}
-
-static json_t *parse_command(struct zn_arena *a, json_t *value, struct zn_err *err)
-{
-    const char *text = json_string_value(value);
-
-    (void)a;
-    if (json_is_null(value))
-        return json_null();
-    if (!text)
-        zn_field_err(err, "", "invalid", "Not a valid string.");
-    else if (!*text)
-        zn_field_err(err, "", "blank", "This field may not be blank.");
-    else if (strlen(text) > ZN_MAX_COMMAND)
-        zn_field_err(err, "", "max_length", "Ensure this field has no more than 4096 characters.");
-    else if (zn_field_rule(err, "", zn_rule_command, text))
-        return json_incref(value);
-    return NULL;
-}
-
-struct health_in {
-    const char *type, *value;
-    int64_t timeout_seconds, interval_seconds, associated_port;
-};
-static const char *const health_types[] = { "PATH", "COMMAND", NULL };
-static const struct zn_jfield health_fields[] = {
-    ZN_J(health_in, type, STR, .required = true, .min = 1, .choices = health_types),
-    ZN_J(health_in, value, STR, .required = true, .min = 1, .max = ZN_MAX_PATH,
-         .check = zn_rule_name),
-    ZN_J(health_in, timeout_seconds, INT, .min = 5, .max = ZN_MAX_SECONDS),
-    ZN_J(health_in, interval_seconds, INT, .min = 5, .max = ZN_MAX_SECONDS),
-    ZN_J(health_in, associated_port, INT, .nullable = true, .min = 1, .max = 65535),
-};
-
-static json_t *port_or_null(int64_t port)
-{
-    return port ? json_integer(port) : json_null();
-}
-
-static json_t *parse_health(struct zn_arena *a, json_t *value, struct zn_err *err)
-{
-    struct health_in in = { .timeout_seconds = 30, .interval_seconds = 30 };
-    unsigned before = err->nfields;
-
-    if (json_is_null(value))
-        return json_null();
-    if (zn_json_decode(a, value, health_fields, COUNT(health_fields), &in, NULL, err) < 0)
-        return NULL;
-    bool path = strcmp(in.type, "PATH") == 0;
-    if (path)
-        zn_field_rule(err, "value", zn_rule_health_path, in.value);
-    else
-        zn_field_rule(err, "value", zn_rule_command, in.value);
-    if (path && !in.associated_port)
-        zn_field_err(err, "associated_port", "invalid",
-                     "A health check of type PATH needs the port to ask.");
-    if (!path && in.associated_port)
-        zn_field_err(err, "associated_port", "invalid",
-                     "A health check of type COMMAND has no port.");
-    if (err->nfields > before)
-        return NULL;
-    return json_pack("{s:s,s:s,s:I,s:I,s:o}", "type", in.type, "value", in.value, "timeout_seconds",
-                     (json_int_t)in.timeout_seconds, "interval_seconds",
-                     (json_int_t)in.interval_seconds, "associated_port",
-                     port_or_null(in.associated_port));
-}
-
-struct volume_in {
-    const char *name, *container_path, *host_path, *mode;
-};
-static const char *const modes[] = { "READ_ONLY", "READ_WRITE", NULL };
-static const struct zn_jfield volume_fields[] = {
-    ZN_J(volume_in, name, STR, .min = 1, .max = ZN_MAX_NAME, .check = zn_rule_name),
-    ZN_J(volume_in, container_path, STR, .required = true, .min = 1, .max = ZN_MAX_PATH),
-    ZN_J(volume_in, host_path, STR, .nullable = true, .min = 1, .max = ZN_MAX_PATH),
-    ZN_J(volume_in, mode, STR, .min = 1, .choices = modes),
-};
-
-static json_t *parse_volume(struct zn_arena *a, json_t *value, struct zn_err *err)
-{
-    struct volume_in in = { 0 };
-    unsigned before = err->nfields;
-
-    if (zn_json_decode(a, value, volume_fields, COUNT(volume_fields), &in, NULL, err) < 0)
-        return NULL;
-    if (*in.container_path == '/')
-        in.container_path = zn_path_normalise(a, in.container_path);
-    zn_field_rule(err, "container_path", zn_rule_container_path, in.container_path);
-    if (in.host_path && *in.host_path == '/')
-        in.host_path = zn_path_normalise(a, in.host_path);
-    if (in.host_path)
-        zn_field_rule(err, "host_path", zn_rule_host_path, in.host_path);
-    if (in.host_path && in.mode && strcmp(in.mode, "READ_ONLY") != 0)
-        zn_field_err(err, "mode", "invalid", "A host path can only be mounted READ_ONLY.");
-    if (err->nfields > before)
-        return NULL;
-    return json_pack("{s:s?,s:s,s:s?,s:s}", "name", in.name, "container_path", in.container_path,
-                     "host_path", in.host_path, "mode",
-                     in.host_path ? "READ_ONLY" : in.mode ? in.mode : "READ_WRITE");
-}
-
-struct env_in {
-    const char *key, *value;
-};
-static const struct zn_jfield env_fields[] = {
-    ZN_J(env_in, key, STR, .required = true, .min = 1, .max = ZN_MAX_ENV_KEY,
-         .check = zn_rule_env_key),
-    ZN_J(env_in, value, STR, .required = true, .max = ZN_MAX_ENV_VALUE),
-};
-
-static json_t *parse_env(struct zn_arena *a, json_t *value, struct zn_err *err)
-{
-    struct env_in in = { 0 };
-
-    if (zn_json_decode(a, value, env_fields, COUNT(env_fields), &in, NULL, err) < 0)
-        return NULL;
-    return json_pack("{s:s,s:s}", "key", in.key, "value", in.value);
-}
-
-struct redirect_in {
-    const char *url;
-    bool permanent;
-};
-static const struct zn_jfield redirect_fields[] = {
-    ZN_J(redirect_in, url, STR, .required = true, .min = 1, .max = ZN_MAX_URL,
-         .check = zn_rule_redirect_url),
-    ZN_J(redirect_in, permanent, BOOL),
-};
-
-struct url_in {
-    const char *domain, *base_path;
-    bool strip_prefix;
-    json_t *redirect_to;
-    int64_t associated_port;
-};
-static const struct zn_jfield url_fields[] = {
-    ZN_J(url_in, domain, STR, .min = 1, .max = ZN_MAX_DOMAIN + 2),
-    ZN_J(url_in, base_path, STR, .min = 1, .max = ZN_MAX_PATH, .check = zn_rule_base_path),
-    ZN_J(url_in, strip_prefix, BOOL),
-    ZN_J(url_in, redirect_to, JSON),
-    ZN_J(url_in, associated_port, INT, .nullable = true, .min = 1, .max = 65535),
-};
-
-static json_t *parse_redirect(struct zn_arena *a, json_t *value, struct zn_err *err)
-{
-    struct redirect_in in = { 0 };
-    struct zn_err own = { 0 };
-
-    if (!value || json_is_null(value))
-        return json_null();
-    if (zn_json_decode(a, value, redirect_fields, COUNT(redirect_fields), &in, NULL, &own) == 0)
-        return json_pack("{s:s,s:b}", "url", in.url, "permanent", in.permanent);
-    zn_fields_prefix(a, &own, 0, "redirect_to");
-    for (unsigned i = 0; i < own.nfields; i++)
-        zn_field_err(err, own.fields[i].path, own.fields[i].rule, own.fields[i].msg);
-    return json_null();
-}
-
-static json_t *parse_url(struct zn_arena *a, json_t *value, struct zn_err *err)
-{
-    struct url_in in = { .base_path = "/", .strip_prefix = true };
-    unsigned before = err->nfields;
-    char *lower = NULL;
-
-    if (zn_json_decode(a, value, url_fields, COUNT(url_fields), &in, NULL, err) < 0 &&
-        !err->nfields)
-        return NULL;
-    zn_auto_json redirect = parse_redirect(a, in.redirect_to, err);
-    if (in.domain && (lower = zn_arena_strdup(a, in.domain))) {
-        zn_lower(lower);
-        zn_field_rule(err, "domain", zn_rule_domain, lower);
-    }
-    if (json_is_object(value) && json_is_null(redirect) && !in.associated_port &&
-        err->nfields == before)
-        zn_field_err(err, "associated_port", "invalid",
-                     "The port of the service is required, unless the URL redirects.");
-    if (json_is_object(redirect) && in.associated_port)
-        zn_field_err(err, "associated_port", "invalid", "A URL that redirects has no port.");
-    if (err->nfields > before)
-        return NULL;
-    const char *base_path = zn_path_normalise(a, in.base_path);
-    return json_pack("{s:s?,s:s,s:b,s:O,s:o}", "domain", lower, "base_path",
-                     base_path ? base_path : "/", "strip_prefix", in.strip_prefix, "redirect_to",
-                     redirect, "associated_port", port_or_null(in.associated_port));
-}
-
 /* --- the request ------------------------------------------------------------------------------------ */
-
-static const struct {
-    const char *field;
-    json_t *(*parse)(struct zn_arena *a, json_t *value, struct zn_err *err);
-} parsers[] = {
-    { "source", parse_source }, { "command", parse_command },   { "healthcheck", parse_health },
-    { "volumes", parse_volume }, { "env_variables", parse_env }, { "urls", parse_url },
-};
 
 struct change_in {
     const char *type, *field, *item_id;
     json_t *new_value;
 };
 static const char *const types[] = { "ADD", "UPDATE", "DELETE", NULL };
-static const char *const field_names[] = { "source",  "command",       "healthcheck",
-                                           "volumes", "env_variables", "urls",
-                                           NULL };
-static const struct zn_jfield change_fields[] = {
+/* In the order of zn_change_tables. */
+static const char *const field_names[] = {
+    "source",         "command",       "healthcheck", "resource_limits", "volumes",
+    "shared_volumes", "env_variables", "urls",        "ports",           "configs",
+    NULL,
+};
+const struct zn_jfield zn_change_fields[ZN_CHANGE_NFIELDS] = {
     ZN_J(change_in, field, STR, .required = true, .min = 1, .choices = field_names),
     ZN_J(change_in, type, STR, .min = 1, .choices = types),
-    ZN_J(change_in, item_id, STR, .nullable = true, .min = 1, .max = 255),
+    ZN_J(change_in, item_id, STR, .nullable = true, .min = 1, .max = 255, .check = zn_rule_name),
     ZN_J(change_in, new_value, JSON),
 };
 
@@ -280,15 +65,13 @@ static void check_head(const struct change_in *in, struct zn_err *err)
 static json_t *parse_value(struct zn_arena *a, const struct change_in *in, struct zn_err *err)
 {
     unsigned before = err->nfields;
-    json_t *value = NULL;
+    json_t *value;
 
     if (!in->new_value || (json_is_null(in->new_value) && zn_state_is_list(in->field))) {
         zn_field_err(err, "new_value", "required", "This field is required.");
         return NULL;
     }
-    for (size_t i = 0; i < COUNT(parsers); i++)
-        if (strcmp(parsers[i].field, in->field) == 0)
-            value = parsers[i].parse(a, in->new_value, err);
+    value = zn_change_table(in->field)->parse(a, in->new_value, err);
     for (unsigned i = before; i < err->nfields; i++)
         err->fields[i].path = *err->fields[i].path
                                   ? zn_arena_printf(a, "new_value.%s", err->fields[i].path)
@@ -301,7 +84,7 @@ int zn_change_parse(struct zn_arena *a, json_t *body, json_t **ret, struct zn_er
     struct change_in in = { 0 };
     zn_auto_json value = NULL;
 
-    if (zn_json_decode(a, body, change_fields, COUNT(change_fields), &in, NULL, err) < 0)
+    if (zn_json_decode(a, body, zn_change_fields, ZN_CHANGE_NFIELDS, &in, NULL, err) < 0)
         return -1;
     check_head(&in, err);
     if (in.type && strcmp(in.type, "DELETE") == 0)
@@ -323,18 +106,28 @@ static int field_failure(struct zn_err *err, const char *path, const char *msg)
     return zn_fail(err, ZN_INVALID, "the change does not fit the service");
 }
 
-static int check_single(const json_t *live, const json_t *pending, json_t *change,
-                        struct zn_change_plan *plan)
+/* 1 if there was a conflict: a field error. */
+static int conflict_failure(const struct zn_state_rules *r, const char *prefix,
+                            const struct zn_conflict *c, struct zn_err *err)
+{
+    const char *path = zn_arena_printf(r->arena, "%s.%s", prefix, c->attr);
+
+    return field_failure(err, path ? path : prefix, c->msg);
+}
+
+static int check_single(const struct zn_state_rules *r, const json_t *live, const json_t *pending,
+                        json_t *change, struct zn_change_plan *plan, struct zn_err *err)
 {
     const char *field = zn_json_str(change, "field", "");
     json_t *new_value = json_object_get(change, "new_value"), *other;
-    zn_auto_json old = NULL;
+    bool source = strcmp(field, "source") == 0;
+    zn_auto_json old = source ? zn_state_source(live) : json_deep_copy(json_object_get(live, field));
+    struct zn_conflict c;
     size_t i;
+    int bad = zn_single_conflict(r, field, new_value, &c, err);
 
-    if (strcmp(field, "source") != 0)
-        old = json_deep_copy(json_object_get(live, field));
-    else if (zn_json_str(live, "image", NULL))
-        old = json_pack("{s:O}", "image", json_object_get(live, "image"));
+    if (bad)
+        return bad < 0 ? -1 : conflict_failure(r, "new_value", &c, err);
     json_array_foreach (pending, i, other)
         if (strcmp(zn_json_str(other, "field", ""), field) == 0)
             plan->replaces = zn_json_str(other, "id", NULL);
@@ -365,9 +158,8 @@ static int find_item(const json_t *live, const json_t *pending, const json_t *ch
 static int complete(const struct zn_state_rules *r, const char *field, const json_t *old,
                     const char *default_domain, json_t *value, struct zn_err *err)
 {
-    const char *member = strcmp(field, "volumes") == 0 ? "name"
-                         : strcmp(field, "urls") == 0  ? "domain"
-                                                       : NULL;
+    bool named = strcmp(field, "volumes") == 0 || strcmp(field, "configs") == 0;
+    const char *member = named ? "name" : strcmp(field, "urls") == 0 ? "domain" : NULL;
 
     if (old && strcmp(field, "volumes") == 0 &&
         !zn_json_str(old, "host_path", NULL) != !zn_json_str(value, "host_path", NULL))
@@ -379,6 +171,20 @@ static int complete(const struct zn_state_rules *r, const char *field, const jso
                        : strcmp(member, "name") == 0 ? zn_new_slug(r->arena)
                                                      : default_domain;
     return json_object_set_new(value, member, json_string(text ? text : ""));
+}
+
+static int check_delete(const struct zn_state_rules *r, const char *field, const json_t *old,
+                        struct zn_err *err)
+{
+    bool read = false;
+
+    if (strcmp(field, "volumes") != 0 || !r->ask)
+        return 0;
+    if (r->ask(r->self, ZN_ASK_READ, zn_json_str(old, "id", ""), &read, err) < 0)
+        return -1;
+    return read ? field_failure(err, "item_id",
+                                "Another service reads this volume: end that sharing first.")
+                : 0;
 }
 
 static int check_item(const struct zn_state_rules *r, const json_t *live, const json_t *pending,
@@ -398,7 +204,7 @@ static int check_item(const struct zn_state_rules *r, const json_t *live, const 
         json_object_set_new(change, "old_value", json_deep_copy(old));
     plan->store = true;
     if (strcmp(type, "DELETE") == 0)
-        return 0;
+        return check_delete(r, field, old, err);
     if (complete(r, field, old, default_domain, value, err) < 0)
         return -1;
     if (old && zn_value_same(old, value)) {
@@ -409,9 +215,7 @@ static int check_item(const struct zn_state_rules *r, const json_t *live, const 
         return -1;
     const json_t *self = old ? zn_state_item(after, field, zn_json_str(old, "id", "")) : NULL;
     int bad = zn_state_conflict(r, after, field, value, self, adding, &c, err);
-    if (bad <= 0)
-        return bad;
-    return field_failure(err, zn_arena_printf(r->arena, "new_value.%s", c.attr), c.msg);
+    return bad <= 0 ? bad : conflict_failure(r, "new_value", &c, err);
 }
 
 int zn_change_check(const struct zn_state_rules *rules, const json_t *live, const json_t *pending,
@@ -421,9 +225,88 @@ int zn_change_check(const struct zn_state_rules *rules, const json_t *live, cons
     struct zn_change_plan plan = { 0 };
     int r = zn_state_is_list(zn_json_str(change, "field", ""))
                 ? check_item(rules, live, pending, default_domain, change, &plan, err)
-                : check_single(live, pending, change, &plan);
+                : check_single(rules, live, pending, change, &plan, err);
 
     if (r == 0)
         *ret = plan;
     return r;
+}
+
+/* --- variables from a text -------------------------------------------------------------------------- */
+
+static json_t *variable_change(const char *type, const json_t *old, const json_t *value)
+{
+    const char *id = zn_json_str(old, "id", NULL);
+
+    return json_pack("{s:s,s:s,s:s?,s:o,s:o}", "type", type, "field", "env_variables", "item_id", id,
+                     "old_value", old ? json_deep_copy(old) : json_null(), "new_value",
+                     json_deep_copy(value));
+}
+
+/* The waiting change of a variable that is about this item, or that gives a variable this key. */
+static const json_t *waiting_variable(const json_t *pending, const char *item_id, const char *key)
+{
+    size_t i;
+    json_t *c;
+
+    json_array_foreach (pending, i, c) {
+        const json_t *value = json_object_get(c, "new_value");
+
+        if (strcmp(zn_json_str(c, "field", ""), "env_variables") == 0 &&
+            (item_id ? strcmp(zn_json_str(c, "item_id", ""), item_id) == 0
+                     : strcmp(zn_json_str(value, "key", ""), key) == 0))
+            return c;
+    }
+    return NULL;
+}
+
+static const json_t *variable(const json_t *live, const char *key)
+{
+    size_t i;
+    json_t *v;
+
+    json_array_foreach (json_object_get(live, "env_variables"), i, v)
+        if (strcmp(zn_json_str(v, "key", ""), key) == 0)
+            return v;
+    return NULL;
+}
+
+static void want_variable(const json_t *live, const json_t *pending, const json_t *value, json_t *changes,
+                          json_t *replaced)
+{
+    const char *key = zn_json_str(value, "key", "");
+    const json_t *waiting = waiting_variable(pending, NULL, key), *item = NULL;
+
+    if (waiting) {
+        const char *id = zn_json_str(waiting, "item_id", NULL);
+
+        item = id ? zn_state_item(live, "env_variables", id) : NULL;
+    } else if ((item = variable(live, key))) {
+        waiting = waiting_variable(pending, zn_json_str(item, "id", ""), key);
+        if (waiting && strcmp(zn_json_str(waiting, "type", ""), "UPDATE") == 0)
+            item = waiting = NULL; /* it gets another key: this one is free */
+    }
+    if (waiting)
+        json_array_append(replaced, json_object_get(waiting, "id"));
+    if (!item)
+        json_array_append_new(changes, variable_change("ADD", NULL, value));
+    else if (!zn_value_same(item, value))
+        json_array_append_new(changes, variable_change("UPDATE", item, value));
+}
+
+int zn_change_variables(const json_t *live, const json_t *pending, const json_t *variables,
+                        json_t **changes, json_t **replaced, struct zn_err *err)
+{
+    zn_auto_json made = json_array();
+    zn_auto_json gone = json_array();
+    size_t i;
+    json_t *v;
+
+    if (!made || !gone)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    json_array_foreach (variables, i, v)
+        want_variable(live, pending, v, made, gone);
+    *changes = ZN_TAKE(made);
+    *replaced = ZN_TAKE(gone);
+    return 0;
 }

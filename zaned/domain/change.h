@@ -1,8 +1,9 @@
 /* Change requests of a service: from a request's body to a checked change.
  *
  * A change is an object {type, field, item_id, old_value, new_value}; stored ones also have an id.
- * Single fields (source, command, healthcheck) only know UPDATE; lists (volumes, env_variables, urls)
- * know ADD, UPDATE and DELETE, the last two with the item's id. Values are in clear text here. */
+ * Single fields (source, command, healthcheck, resource_limits) only know UPDATE; lists (zn_state_lists)
+ * know ADD, UPDATE and DELETE, the last two with the item's id. What their values are: values.h. Values are
+ * in clear text here. */
 #ifndef ZN_DOMAIN_CHANGE_H
 #define ZN_DOMAIN_CHANGE_H
 
@@ -10,6 +11,10 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "zaned/domain/state.h"
+
+/* Body of a request: field, type, item_id, new_value (any type here; see zn_change_tables). */
+enum { ZN_CHANGE_NFIELDS = 4 };
+extern const struct zn_jfield zn_change_fields[ZN_CHANGE_NFIELDS];
 
 /* Decodes a request into *ret (new reference): defaults filled in, domains in lower case, paths
  * normalised. ZN_INVALID with all bad fields ("new_value.domain", …). */
@@ -27,6 +32,11 @@ struct zn_change_plan {
 int zn_change_check(const struct zn_state_rules *rules, const json_t *live, const json_t *pending,
                     const char *default_domain, json_t *change, struct zn_change_plan *ret,
                     struct zn_err *err);
+
+/* The changes that set these variables ([{key, value}], each key once), and the ids of waiting ones that
+ * they replace; variables of other keys stay as they are. Both results are new references. */
+int zn_change_variables(const json_t *live, const json_t *pending, const json_t *variables,
+                        json_t **changes, json_t **replaced, struct zn_err *err);
 
 /* Puts "<prefix>." before the fields of err from index `from` on. */
 void zn_fields_prefix(struct zn_arena *a, struct zn_err *err, unsigned from, const char *prefix);

@@ -19,12 +19,21 @@ static bool only(const char *s, const char *extra)
     return true;
 }
 
+/* Control characters of ASCII and Latin-1 (U+0080 to U+009F) but for those in `fine`. */
+static bool has_control_but(const char *s, const char *fine)
+{
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+
+        if ((c < 0x20 && !strchr(fine, *s)) || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0))
+            return true;
+    }
+    return false;
+}
+
 static bool has_control(const char *s)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            return true;
-    return false;
+    return has_control_but(s, "");
 }
 
 const char *zn_rule_slug(const void *val)
@@ -162,9 +171,9 @@ const char *zn_rule_command(const void *val)
 {
     char quote = 0;
 
+    if (has_control_but(text_of(val), "\t\n"))
+        return "A command may not contain control characters.";
     for (const char *s = text_of(val); *s; s++) {
-        if (((unsigned char)*s < 0x20 && !isspace((unsigned char)*s)) || *s == 0x7f)
-            return "A command may not contain control characters.";
         if (*s == '\\' && quote != '\'' && s[1])
             s++;
         else if (quote ? *s == quote : (*s == '"' || *s == '\''))
@@ -297,6 +306,13 @@ const char *zn_rule_env_key(const void *val)
 const char *zn_rule_name(const void *val)
 {
     return has_control(text_of(val)) ? "Control characters are not allowed." : NULL;
+}
+
+const char *zn_rule_text(const void *val)
+{
+    return has_control_but(text_of(val), "\t\r\n")
+               ? "Control characters other than tabs and line ends are not allowed."
+               : NULL;
 }
 
 /* --- times ------------------------------------------------------------------------------------------ */

@@ -22,7 +22,13 @@ enum {
     ZN_MAX_COMMIT_MESSAGE = 2000,
     ZN_MAX_SECONDS = 3600, /* time-out and interval of a health check */
     ZN_MAX_ITEMS = 200,    /* volumes, URLs or variables of one service */
+    ZN_MAX_WATCH_PATHS = 2048,
+    ZN_MAX_CONFIG = 256 * 1024,   /* contents of one config */
+    ZN_MAX_CONFIGS = 1024 * 1024, /* contents of all configs of a service */
+    ZN_MAX_DOTENV = 512 * 1024,
+    ZN_MIN_MEMORY = 6 * 1024 * 1024, /* bytes; the engine starts nothing below */
 };
+#define ZN_MIN_CPUS 0.1
 
 const char *zn_rule_slug(const void *val);
 const char *zn_rule_image(const void *val);
@@ -33,7 +39,8 @@ const char *zn_rule_container_path(const void *val); /* before normalisation */
 const char *zn_rule_host_path(const void *val);      /* normalised */
 const char *zn_rule_redirect_url(const void *val);
 const char *zn_rule_env_key(const void *val);
-const char *zn_rule_name(const void *val);        /* printable text */
+const char *zn_rule_name(const void *val);        /* one line without control characters */
+const char *zn_rule_text(const void *val);        /* the same with tabs and line ends */
 const char *zn_rule_health_path(const void *val); /* value of a PATH health check */
 
 /* ISO 8601: a date, or date and time ("T" or blank between, seconds and zone optional). */

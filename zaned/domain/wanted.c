@@ -16,20 +16,21 @@ struct wanted_in {
     int64_t port;
     json_t *env, *volumes;
 };
-static const struct zn_jfield wanted_fields[] = {
+const struct zn_jfield zn_wanted_fields[ZN_WANTED_NFIELDS] = {
     ZN_J(wanted_in, image, STR, .required = true, .min = 1, .max = ZN_MAX_IMAGE,
          .check = zn_rule_image),
     ZN_J(wanted_in, port, INT, .min = 1, .max = 65535),
-    ZN_J(wanted_in, env, JSON),
+    ZN_J(wanted_in, env, JSON,
+         .help = "{KEY: text, number or boolean}, or a list of \"KEY=value\" or {key, value}"),
     ZN_J(wanted_in, domain, STR, .min = 1, .max = ZN_MAX_DOMAIN + 2),
     ZN_J(wanted_in, health_check_path, STR, .nullable = true, .min = 1, .max = ZN_MAX_PATH,
          .check = zn_rule_health_path),
     ZN_J(wanted_in, command, STR, .nullable = true, .min = 1, .max = ZN_MAX_COMMAND,
          .check = zn_rule_command),
-    ZN_J(wanted_in, volumes, JSON),
-    ZN_J(wanted_in, project, STR, .min = 1, .max = ZN_MAX_PROJECT_SLUG),
-    ZN_J(wanted_in, environment, STR, .min = 1, .max = ZN_MAX_NAME),
-    ZN_J(wanted_in, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE),
+    ZN_J(wanted_in, volumes, JSON, .help = "list of {container_path, name?}"),
+    ZN_J(wanted_in, project, STR, .min = 1, .max = ZN_MAX_PROJECT_SLUG, .check = zn_rule_name),
+    ZN_J(wanted_in, environment, STR, .min = 1, .max = ZN_MAX_NAME, .check = zn_rule_name),
+    ZN_J(wanted_in, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE, .check = zn_rule_text),
 };
 
 /* --- variables: {"KEY": text|number|boolean}, or ["KEY=value"], or [{"key":…,"value":…}] -------------- */
@@ -47,7 +48,8 @@ static void env_add(struct zn_arena *a, json_t *list, const char *key, const cha
     else if (strlen(value) > ZN_MAX_ENV_VALUE)
         zn_field_err(err, path, "max_length",
                      "Ensure this field has no more than 65536 characters.");
-    else if (zn_field_rule(err, path, zn_rule_env_key, key)) {
+    else if (zn_field_rule(err, path, zn_rule_env_key, key) &&
+             zn_field_rule(err, path, zn_rule_text, value)) {
         json_array_foreach (list, i, other)
             if (strcmp(zn_json_str(other, "key", ""), key) == 0) {
                 zn_field_err(err, zn_arena_strdup(a, path), "invalid",
@@ -187,7 +189,7 @@ int zn_wanted_parse(struct zn_arena *a, json_t *body, struct zn_wanted *ret, str
     struct wanted_in in = { .project = "default", .environment = "production" };
     struct zn_wanted w = { 0 };
 
-    if (zn_json_decode(a, body, wanted_fields, COUNT(wanted_fields), &in, NULL, err) < 0 &&
+    if (zn_json_decode(a, body, zn_wanted_fields, ZN_WANTED_NFIELDS, &in, NULL, err) < 0 &&
         !err->nfields)
         return -1;
     w.image = in.image;

@@ -17,6 +17,10 @@ struct zn_wanted { /* texts in the arena; json borrowed from the body */
     json_t *volumes; /* new reference: [{name, container_path}], NULL = not said */
 };
 
+/* Members of the body; env and volumes of any shape here. */
+enum { ZN_WANTED_NFIELDS = 10 };
+extern const struct zn_jfield zn_wanted_fields[ZN_WANTED_NFIELDS];
+
 /* ZN_INVALID with all bad fields of the body at once ("env.KEY", "volumes.0.container_path"). */
 int zn_wanted_parse(struct zn_arena *a, json_t *body, struct zn_wanted *ret, struct zn_err *err);
 void zn_wanted_done(struct zn_wanted *w);

@@ -18,7 +18,7 @@
 #include "zaned/http/http.h"
 
 enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 65536 };
-static const size_t SWALLOW_MAX = 8 << 20; /* of a refused body, so that the answer can be read */
+static const size_t SWALLOW_MAX = 16 << 20; /* of a refused body, so that the answer can be read */
 
 enum phase { COLLECT, WORKING, ANSWER };
 

@@ -124,9 +124,9 @@ int zn_unseal(const struct zn_sealer *s, struct zn_arena *a, const char *key_id,
     return 0;
 }
 
-static int seal_one(const struct zn_sealer *s, json_t *var, struct zn_err *err)
+static int seal_one(const struct zn_sealer *s, json_t *item, const char *member, struct zn_err *err)
 {
-    json_t *v = json_object_get(var, "value");
+    json_t *v = json_object_get(item, member);
     zn_auto_arena struct zn_arena a = { .limit = 4 << 20 };
     const char *box;
 
@@ -134,13 +134,13 @@ static int seal_one(const struct zn_sealer *s, json_t *var, struct zn_err *err)
         return 0;
     if (zn_seal(s, &a, json_string_value(v), &box, err) < 0)
         return -1;
-    json_object_set_new(var, "value", json_pack("{s:s,s:s}", "sealed", box, "key_id", s->keys[0].id));
+    json_object_set_new(item, member, json_pack("{s:s,s:s}", "sealed", box, "key_id", s->keys[0].id));
     return 0;
 }
 
-static int unseal_one(const struct zn_sealer *s, json_t *var, struct zn_err *err)
+static int unseal_one(const struct zn_sealer *s, json_t *item, const char *member, struct zn_err *err)
 {
-    json_t *v = json_object_get(var, "value");
+    json_t *v = json_object_get(item, member);
     zn_auto_arena struct zn_arena a = { .limit = 4 << 20 };
     const char *plain;
 
@@ -148,32 +148,43 @@ static int unseal_one(const struct zn_sealer *s, json_t *var, struct zn_err *err
         return 0;
     if (zn_unseal(s, &a, zn_json_str(v, "key_id", ""), zn_json_str(v, "sealed", ""), &plain, err) < 0)
         return -1;
-    json_object_set_new(var, "value", json_string(plain));
+    json_object_set_new(item, member, json_string(plain));
     return 0;
 }
 
-static int each(const struct zn_sealer *s, json_t *vars,
-                int (*one)(const struct zn_sealer *, json_t *, struct zn_err *), struct zn_err *err)
+static int each(const struct zn_sealer *s, json_t *items, const char *member,
+                int (*one)(const struct zn_sealer *, json_t *, const char *, struct zn_err *),
+                struct zn_err *err)
 {
     size_t i;
     json_t *v;
 
-    if (!json_is_array(vars))
-        return one(s, vars, err);
-    json_array_foreach (vars, i, v)
-        if (one(s, v, err) < 0)
+    if (!json_is_array(items))
+        return one(s, items, member, err);
+    json_array_foreach (items, i, v)
+        if (one(s, v, member, err) < 0)
             return -1;
     return 0;
 }
 
+int zn_seal_member(const struct zn_sealer *s, json_t *items, const char *member, struct zn_err *err)
+{
+    return each(s, items, member, seal_one, err);
+}
+
+int zn_unseal_member(const struct zn_sealer *s, json_t *items, const char *member, struct zn_err *err)
+{
+    return each(s, items, member, unseal_one, err);
+}
+
 int zn_seal_env(const struct zn_sealer *s, json_t *vars, struct zn_err *err)
 {
-    return each(s, vars, seal_one, err);
+    return zn_seal_member(s, vars, "value", err);
 }
 
 int zn_unseal_env(const struct zn_sealer *s, json_t *vars, struct zn_err *err)
 {
-    return each(s, vars, unseal_one, err);
+    return zn_unseal_member(s, vars, "value", err);
 }
 
 bool zn_is_sealed(const json_t *v)

@@ -30,6 +30,9 @@ int zn_unseal(const struct zn_sealer *s, struct zn_arena *a, const char *key_id,
  * object; anything else is left alone. */
 int zn_seal_env(const struct zn_sealer *s, json_t *vars, struct zn_err *err);
 int zn_unseal_env(const struct zn_sealer *s, json_t *vars, struct zn_err *err);
+/* The same for another member than "value" ("contents" of configs). */
+int zn_seal_member(const struct zn_sealer *s, json_t *items, const char *member, struct zn_err *err);
+int zn_unseal_member(const struct zn_sealer *s, json_t *items, const char *member, struct zn_err *err);
 
 /* {"sealed": text, "key_id": text}: how a sealed value stands inside any stored JSON. */
 bool zn_is_sealed(const json_t *v);

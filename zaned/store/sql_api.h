@@ -36,7 +36,7 @@
     " 'command', s.command, 'network_alias', s.network_alias, 'deploy_token', s.deploy_token,"   \
     " 'created_at', " ZN_SQLT_TS("s.created_at") ", 'updated_at', " ZN_SQLT_TS("s.updated_at") "," \
     " 'project_id', e.project_id, 'environment', jsonb_build_object('id', e.id, 'name', e.name," \
-    " 'is_preview', e.is_preview),"                                                              \
+    " 'is_preview', e.is_preview, 'variables', " ZN_SQLT_SHARED_VARIABLES "),"                   \
     " 'healthcheck', (select jsonb_build_object('id', h.id, 'type', h.type, 'value', h.value,"   \
     " 'timeout_seconds', h.timeout_seconds, 'interval_seconds', h.interval_seconds,"             \
     " 'associated_port', h.associated_port) from service_healthcheck h"                          \
@@ -52,7 +52,8 @@
                                      "'sealed', x.value_sealed, 'key_id', x.key_id)",            \
                                      "service_env", "x.created_at, x.id") ","                    \
     " 'unapplied_changes', (select coalesce(jsonb_agg(" ZN_SQLT_CHANGE_DOC "), '[]')"            \
-    " from service_change c where c.service_id = s.id and not c.applied))"
+    " from service_change c where c.service_id = s.id and not c.applied)) || "                   \
+    ZN_SQLT_SERVICE_PARTS /* sql_change.h */
 
 /* Without the snapshot, which is a column of its own: the caller unseals it. */
 #define ZN_SQLT_DEPLOYMENT_DOC                                                                   \
@@ -150,7 +151,10 @@
     X(SERVICE_TOUCH, 1, "update service set updated_at = now() where id = $1")                   \
     X(SERVICE_ARCHIVE, 1,                                                                        \
       "update service set archived_at = now(), routed_hash = null where id = $1")                \
+    /* What is unique over services, or keeps another's part, is free once a service is archived. */ \
     X(SERVICE_URLS_DROP, 1, "delete from service_url where service_id = $1")                     \
+    X(SERVICE_PORTS_DROP, 1, "delete from service_port where service_id = $1")                   \
+    X(SERVICE_SHARED_DROP, 1, "delete from service_shared_volume where service_id = $1")         \
     X(CHANGES_DROP, 1, "delete from service_change where service_id = $1 and not applied")       \
     X(CHANGE_DELETE, 2,                                                                          \
       "delete from service_change where service_id = $1 and id = $2 and not applied returning id") \
@@ -162,7 +166,13 @@
       "update service_change set applied = true, deployment_hash = $2 where service_id = $1"     \
       " and not applied")                                                                        \
     /* Applying a change: $1 service, $2 id of the item, $3 its value. */                        \
-    X(IMAGE_SET, 2, "update service set image = $2::jsonb->>'image' where id = $1 returning id") \
+    X(SOURCE_SET, 2,                                                                             \
+      "update service s set image = v->>'image',"                                                \
+      " registry_credential_id = v->>'container_registry_credentials_id'"                        \
+      " from (select $2::jsonb as v) i where s.id = $1 and"                                      \
+      " (v->>'container_registry_credentials_id' is null or exists (select 1 from"               \
+      " registry_credential r where r.id = v->>'container_registry_credentials_id'))"            \
+      " returning s.id")                                                                         \
     X(COMMAND_SET, 2,                                                                            \
       "update service set command = $2::jsonb #>> '{}' where id = $1 returning id")              \
     X(HEALTH_SET, 3,                                                                             \

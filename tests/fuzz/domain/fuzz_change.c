@@ -6,6 +6,7 @@
 
 #include "zaned/domain/change.h"
 #include "zaned/domain/rules.h"
+#include "zaned/domain/values.h"
 #include "zaned/domain/wanted.h"
 
 static int taken(void *self, const char *domain, const char *base_path, bool *ret, struct zn_err *err)
@@ -35,6 +36,11 @@ static void url_is_safe(const json_t *url)
          zn_json_int(url, "associated_port", 0) > 0);
 }
 
+static void path_is_safe(const char *path)
+{
+    must(*path == '/' && strlen(path) > 1 && !strstr(path, "/../") && !strpbrk(path, "\r\n"));
+}
+
 static void change_is_safe(const json_t *change)
 {
     const json_t *v = json_object_get(change, "new_value");
@@ -44,15 +50,22 @@ static void change_is_safe(const json_t *change)
         url_is_safe(v);
     if (host)
         must(!strstr(host, "..") && strcmp(zn_json_str(v, "mode", ""), "READ_ONLY") == 0);
-    if (strcmp(field, "volumes") == 0 && json_is_object(v))
-        must(strlen(zn_json_str(v, "container_path", "/")) > 1);
+    if (json_is_object(v) && (strcmp(field, "volumes") == 0 || strcmp(field, "shared_volumes") == 0))
+        path_is_safe(zn_json_str(v, "container_path", ""));
+    if (json_is_object(v) && strcmp(field, "configs") == 0)
+        path_is_safe(zn_json_str(v, "mount_path", ""));
+    if (json_is_object(v) && strcmp(field, "ports") == 0)
+        must(zn_json_int(v, "host", 0) > 0 && zn_json_int(v, "forwarded", 0) > 0);
+    if (json_is_object(v) && json_is_object(json_object_get(v, "memory")))
+        must(zn_memory_bytes(json_object_get(v, "memory")) >= ZN_MIN_MEMORY);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct zn_arena a = { .limit = 4 << 20 };
     struct zn_err err = { 0 };
-    const struct zn_state_rules rules = { &a, "root.test", "dash.test", taken, NULL };
+    const struct zn_state_rules rules = { .arena = &a, .root_domain = "root.test",
+                                          .app_domain = "dash.test", .url_taken = taken };
     zn_auto_json body = NULL;
     zn_auto_json change = NULL;
     zn_auto_json next = NULL;

@@ -28,15 +28,40 @@ static int taken(void *self, const char *domain, const char *base_path, bool *re
     return 0;
 }
 
+/* Another service has port 9000, reads vol_read, and has vol_other to be read; reg_1 are credentials. */
+static int ask(void *self, enum zn_ask question, const char *what, bool *ret, struct zn_err *err)
+{
+    static const char *const known[] = { [ZN_ASK_PORT] = "9000",
+                                         [ZN_ASK_READ] = "vol_read",
+                                         [ZN_ASK_UNREADABLE] = "vol_other",
+                                         [ZN_ASK_LOGIN] = "reg_1" };
+    bool is = strcmp(what, known[question]) == 0;
+
+    (void)self;
+    (void)err;
+    *ret = question == ZN_ASK_PORT || question == ZN_ASK_READ ? is : !is;
+    return 0;
+}
+
 static const struct zn_state_rules rules = { .arena = &arena,
                                              .root_domain = "root.test",
                                              .app_domain = "dash.test",
-                                             .url_taken = taken };
+                                             .url_taken = taken,
+                                             .ask = ask,
+                                             .max_cpus = 4,
+                                             .max_memory_bytes = 1LL << 30,
+                                             .http_port = 8080,
+                                             .https_port = 8443 };
 
 static const char live_text[] =
     "{\"id\":\"srv_dkr_1\",\"image\":\"app:1\",\"command\":null,\"healthcheck\":null,"
     "\"volumes\":[{\"id\":\"vol_1\",\"name\":\"data\",\"container_path\":\"/data\",\"host_path\":null,"
-    "\"mode\":\"READ_WRITE\"}],"
+    "\"mode\":\"READ_WRITE\"},{\"id\":\"vol_read\",\"name\":\"r\",\"container_path\":\"/r\","
+    "\"host_path\":null,\"mode\":\"READ_WRITE\"}],"
+    "\"ports\":[{\"id\":\"prt_1\",\"host\":5000,\"forwarded\":5000}],"
+    "\"configs\":[{\"id\":\"cf_1\",\"name\":\"c\",\"mount_path\":\"/etc/c\",\"contents\":\"x\","
+    "\"language\":\"plaintext\",\"version\":3}],"
+    "\"shared_volumes\":[],\"resource_limits\":null,"
     "\"env_variables\":[{\"id\":\"env_1\",\"key\":\"A\",\"value\":\"1\"}],"
     "\"urls\":[{\"id\":\"url_1\",\"domain\":\"a.test\",\"base_path\":\"/\",\"strip_prefix\":true,"
     "\"redirect_to\":null,\"associated_port\":80},"
@@ -53,7 +78,7 @@ ParameterizedTestParameters(change, rejects)
 {
     static struct bad_case cases[] = {
         { "{}", "field", "required" },
-        { "{\"field\":\"ports\",\"type\":\"ADD\",\"new_value\":{}}", "field", "invalid_choice" },
+        { "{\"field\":\"builder\",\"new_value\":{}}", "field", "invalid_choice" },
         { "{\"field\":\"urls\",\"new_value\":{\"associated_port\":80}}", "type", "required" },
         { "{\"field\":\"urls\",\"type\":\"PUT\",\"new_value\":{}}", "type", "invalid_choice" },
         { "{\"field\":\"source\",\"type\":\"ADD\",\"new_value\":{\"image\":\"a\"}}", "type",
@@ -64,8 +89,26 @@ ParameterizedTestParameters(change, rejects)
         { "{\"field\":\"source\",\"new_value\":{\"image\":\"A B\"}}", "new_value.image", "invalid" },
         { "{\"field\":\"source\",\"new_value\":3}", "new_value.non_field_errors", "invalid" },
         { "{\"field\":\"source\",\"new_value\":{\"image\":\"a\","
-          "\"container_registry_credentials_id\":\"x\"}}",
-          "new_value.container_registry_credentials_id", "invalid" },
+          "\"container_registry_credentials_id\":\"\"}}",
+          "new_value.container_registry_credentials_id", "blank" },
+        { "{\"field\":\"ports\",\"type\":\"ADD\",\"new_value\":{\"host\":0,\"forwarded\":80}}",
+          "new_value.host", "min_value" },
+        { "{\"field\":\"ports\",\"type\":\"ADD\",\"new_value\":{\"host\":81,\"forwarded\":65536}}",
+          "new_value.forwarded", "max_value" },
+        { "{\"field\":\"resource_limits\",\"new_value\":{\"cpus\":0.09}}", "new_value.cpus",
+          "min_value" },
+        { "{\"field\":\"resource_limits\",\"new_value\":{\"memory\":{\"value\":5}}}",
+          "new_value.memory", "min_value" },
+        { "{\"field\":\"resource_limits\",\"new_value\":{\"memory\":{\"value\":5,\"unit\":\"TB\"}}}",
+          "new_value.memory.unit", "invalid_choice" },
+        { "{\"field\":\"configs\",\"type\":\"ADD\",\"new_value\":{\"mount_path\":\"/a\"}}",
+          "new_value.contents", "required" },
+        { "{\"field\":\"configs\",\"type\":\"ADD\",\"new_value\":{\"mount_path\":\"a\","
+          "\"contents\":\"\"}}", "new_value.mount_path", "invalid" },
+        { "{\"field\":\"configs\",\"type\":\"ADD\",\"new_value\":{\"mount_path\":\"/a/..\","
+          "\"contents\":\"\"}}", "new_value.mount_path", "invalid" },
+        { "{\"field\":\"shared_volumes\",\"type\":\"ADD\",\"new_value\":{"
+          "\"container_path\":\"/a\"}}", "new_value.volume_id", "required" },
         { "{\"field\":\"command\",\"new_value\":\"\"}", "new_value", "blank" },
         { "{\"field\":\"command\",\"new_value\":7}", "new_value", "invalid" },
         { "{\"field\":\"command\",\"new_value\":\"a 'b\"}", "new_value", "invalid" },
@@ -169,6 +212,21 @@ Test(change, canonical_values)
                                  "\"container_path\":\"/a/../b\",\"host_path\":\"/srv//x/\"}}");
     zn_auto_json health = parsed("{\"field\":\"healthcheck\",\"new_value\":{\"type\":\"COMMAND\","
                                  "\"value\":\"true\"}}");
+    zn_auto_json none = parsed("{\"field\":\"resource_limits\",\"new_value\":{}}");
+    zn_auto_json limits = parsed("{\"field\":\"resource_limits\",\"new_value\":{\"cpus\":2,"
+                                 "\"memory\":{\"value\":64}}}");
+    zn_auto_json config = parsed("{\"field\":\"configs\",\"type\":\"ADD\",\"new_value\":{"
+                                 "\"mount_path\":\"/etc//app/../x.conf\",\"contents\":\"a\\nb\"}}");
+    zn_auto_json login = parsed("{\"field\":\"source\",\"new_value\":{\"image\":\"a\","
+                                "\"container_registry_credentials_id\":null}}");
+
+    same(json_object_get(none, "new_value"), "null");
+    same(json_object_get(limits, "new_value"),
+         "{\"cpus\":2.0,\"memory\":{\"value\":64,\"unit\":\"MEGABYTES\"}}");
+    same(json_object_get(config, "new_value"),
+         "{\"name\":null,\"mount_path\":\"/etc/x.conf\",\"contents\":\"a\\nb\","
+         "\"language\":\"plaintext\"}");
+    same(json_object_get(login, "new_value"), "{\"image\":\"a\"}");
 
     same(json_object_get(url, "new_value"),
          "{\"domain\":\"b.test\",\"base_path\":\"/a/b\",\"strip_prefix\":true,\"redirect_to\":null,"
@@ -194,7 +252,7 @@ static int check(const char *pending_text, json_t *change, struct zn_change_plan
 }
 
 struct fit_case {
-    char json[240], pending[240], path[30];
+    char json[240], pending[240], path[56];
 };
 
 ParameterizedTestParameters(change, does_not_fit)
@@ -213,6 +271,39 @@ ParameterizedTestParameters(change, does_not_fit)
           "\"new_value\":{\"key\":\"B\",\"value\":\"\"}}]", "item_id" },
         { "{\"field\":\"volumes\",\"type\":\"ADD\",\"new_value\":{\"container_path\":\"/data/\"}}",
           "[]", "new_value.container_path" },
+        { "{\"field\":\"volumes\",\"type\":\"ADD\",\"new_value\":{\"container_path\":\"/etc/c\"}}",
+          "[]", "new_value.container_path" },
+        { "{\"field\":\"volumes\",\"type\":\"DELETE\",\"item_id\":\"vol_read\"}", "[]", "item_id" },
+        { "{\"field\":\"configs\",\"type\":\"ADD\",\"new_value\":{\"mount_path\":\"/data\","
+          "\"contents\":\"\"}}", "[]", "new_value.mount_path" },
+        { "{\"field\":\"shared_volumes\",\"type\":\"ADD\",\"new_value\":{\"volume_id\":\"vol_other\","
+          "\"container_path\":\"/data\"}}", "[]", "new_value.container_path" },
+        { "{\"field\":\"shared_volumes\",\"type\":\"ADD\",\"new_value\":{\"volume_id\":\"vol_1\","
+          "\"container_path\":\"/x\"}}", "[]", "new_value.volume_id" },
+        { "{\"field\":\"shared_volumes\",\"type\":\"ADD\",\"new_value\":{\"volume_id\":\"vol_9\","
+          "\"container_path\":\"/x\"}}", "[]", "new_value.volume_id" },
+        { "{\"field\":\"shared_volumes\",\"type\":\"ADD\",\"new_value\":{\"volume_id\":\"vol_other\","
+          "\"container_path\":\"/x\"}}",
+          "[{\"type\":\"ADD\",\"field\":\"shared_volumes\",\"new_value\":{\"volume_id\":\"vol_other\","
+          "\"container_path\":\"/y\"}}]", "new_value.volume_id" },
+        { "{\"field\":\"ports\",\"type\":\"ADD\",\"new_value\":{\"host\":5000,\"forwarded\":1}}", "[]",
+          "new_value.host" },
+        { "{\"field\":\"ports\",\"type\":\"ADD\",\"new_value\":{\"host\":9000,\"forwarded\":1}}", "[]",
+          "new_value.host" },
+        { "{\"field\":\"ports\",\"type\":\"ADD\",\"new_value\":{\"host\":80,\"forwarded\":1}}", "[]",
+          "new_value.host" },
+        { "{\"field\":\"ports\",\"type\":\"UPDATE\",\"item_id\":\"prt_1\",\"new_value\":{\"host\":443,"
+          "\"forwarded\":1}}", "[]", "new_value.host" },
+        { "{\"field\":\"ports\",\"type\":\"ADD\",\"new_value\":{\"host\":8443,\"forwarded\":1}}", "[]",
+          "new_value.host" },
+        { "{\"field\":\"resource_limits\",\"new_value\":{\"cpus\":4.5}}", "[]", "new_value.cpus" },
+        { "{\"field\":\"resource_limits\",\"new_value\":{\"memory\":{\"value\":2,"
+          "\"unit\":\"GIGABYTES\"}}}", "[]", "new_value.memory" },
+        { "{\"field\":\"resource_limits\",\"new_value\":{\"memory\":{\"value\":9223372036854775807,"
+          "\"unit\":\"GIGABYTES\"}}}", "[]", "new_value.memory" },
+        { "{\"field\":\"source\",\"new_value\":{\"image\":\"a\","
+          "\"container_registry_credentials_id\":\"reg_2\"}}", "[]",
+          "new_value.container_registry_credentials_id" },
         { "{\"field\":\"volumes\",\"type\":\"UPDATE\",\"item_id\":\"vol_1\",\"new_value\":{"
           "\"container_path\":\"/data\",\"host_path\":\"/srv/x\"}}", "[]", "new_value.host_path" },
         { "{\"field\":\"urls\",\"type\":\"ADD\",\"new_value\":{\"domain\":\"a.test\","
@@ -327,7 +418,9 @@ Test(state, overlay_of_the_difference_is_the_target)
     zn_auto_json from = js(live_text);
     zn_auto_json to = js(
         "{\"id\":\"srv_dkr_1\",\"image\":\"app:2\",\"command\":\"run\",\"healthcheck\":{\"type\":"
-        "\"PATH\",\"value\":\"/\"},\"volumes\":[],"
+        "\"PATH\",\"value\":\"/\"},\"volumes\":[],\"ports\":[],\"shared_volumes\":[],"
+        "\"resource_limits\":null,\"configs\":[{\"id\":\"cf_1\",\"name\":\"c\",\"mount_path\":"
+        "\"/etc/c\",\"contents\":\"y\",\"language\":\"plaintext\",\"version\":4}],"
         "\"env_variables\":[{\"id\":\"env_1\",\"key\":\"A\",\"value\":\"2\"},"
         "{\"id\":\"env_2\",\"key\":\"B\",\"value\":\"3\"}],"
         "\"urls\":[{\"id\":\"url_1\",\"domain\":\"*.w.test\",\"base_path\":\"/\","
@@ -338,7 +431,7 @@ Test(state, overlay_of_the_difference_is_the_target)
     zn_auto_json after = NULL;
     struct zn_err err = { 0 };
 
-    cr_expect_eq(json_array_size(changes), 8);
+    cr_expect_eq(json_array_size(changes), 11);
     cr_assert_eq(zn_state_overlay(from, changes, &after, &err), 0);
     cr_expect(json_equal(after, to));
     zn_auto_json nothing = zn_state_diff(to, to);

@@ -173,3 +173,19 @@ Test(seal, documents_change_keys)
     zn_sealer_free(fresh);
     zn_sealer_free(two);
 }
+
+Test(seal, another_member_in_place)
+{
+    struct zn_sealer *s = sealer(key_a);
+    struct zn_err err = { 0 };
+    zn_auto_json configs = json_loads("[{\"contents\":\"secret\",\"value\":\"open\"},{}]", 0, NULL);
+    zn_auto_json before = json_deep_copy(configs);
+    json_t *first = json_array_get(configs, 0);
+
+    cr_assert_eq(zn_seal_member(s, configs, "contents", &err), 0);
+    cr_expect_str_eq(zn_json_str(first, "value", ""), "open");
+    cr_expect_str_eq(zn_json_str(json_object_get(first, "contents"), "key_id", ""), zn_sealer_key_id(s));
+    cr_assert_eq(zn_unseal_member(s, configs, "contents", &err), 0);
+    cr_expect(json_equal(configs, before));
+    zn_sealer_free(s);
+}
