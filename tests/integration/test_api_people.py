@@ -427,6 +427,45 @@ def test_one_owner_whatever_happens_at_once(boss, place, daemon):
     assert roles(daemon, place.id).count(OWNER) == 1 and set(got) <= {200, 204, 403, 404, 409}, got
 
 
+def test_what_api_tokens_may(boss, place, daemon):
+    m = place.join()
+    made = boss.post("/api/tokens/", {"name": "ci", "scope": "admin"})
+    assert made.status == 201, made
+    program = {"Authorization": f"Bearer {made.json()['token']}"}
+    c, path = Client(daemon.port), f"/api/workspace/members/{m.member}/"
+    assert c.get(path, headers=program).status == 200
+    for method, at, body in (("GET", "/api/workspace/invitations/", None), ("DELETE", "/api/workspace/", None),
+                             ("POST", "/api/workspace/invite-user/", {"username": unique("u"), "role": ADMIN}),
+                             ("PUT", f"{path}permissions/", {"role": ADMIN}), ("GET", "/api/console/users/", None)):
+        assert c.call(method, at, body, headers=program).status == 403, at
+    assert c.delete(path, headers=program).status == 204
+
+
+def test_changes_are_in_the_audit_log_without_secrets(boss, place, daemon):
+    made = place.invite(GUEST).json()
+    renewed = boss.put(f"/api/workspace/invitations/{made['id']}/regenerate/").json()
+    p = Person(daemon)
+    assert p.post(f"/api/workspace/register/{renewed['token']}/", {"password": PASSWORD}).status == 201
+    member, uid = p.me()["membership"]["id"], user_id(boss, made["username"])
+    boss.put(f"/api/workspace/members/{member}/permissions/", {"role": MEMBER})
+    code = boss.post(f"/api/console/users/{uid}/generate-password-reset-code/").json()
+    boss.patch(f"/api/console/users/{uid}/", {"is_active": False})
+    boss.put("/api/workspace/", {"name": "renamed"})
+    assert boss.put("/api/workspace/", {"name": ""}).status == 400
+    boss.delete(f"/api/workspace/members/{member}/")
+    rows = daemon.postgres.query("select action, target, user_name, before, after from audit_entry where workspace_id = %s"
+                                 " and action !~ '^(project|session|login)' order by seq", (place.id,))
+    assert [r[:3] for r in rows] == [
+        ("invitation.create", made["id"], "admin"), ("invitation.renew", made["id"], "admin"),
+        ("member.join", str(member), made["username"]), ("member.permissions", str(member), "admin"),
+        ("user.reset_code", str(uid), "admin"), ("user.suspend", str(uid), "admin"),
+        ("workspace.rename", place.id, "admin"), ("member.remove", str(member), "admin")]
+    assert (rows[3][3]["role"], rows[3][4]["role"]) == (GUEST, MEMBER)
+    assert (rows[6][3]["name"], rows[6][4]["name"]) == (place.name, "renamed")
+    for secret in (made["token"], renewed["token"], code["value"], PASSWORD):
+        assert secret not in str(rows)
+
+
 # --- invitations -----------------------------------------------------------------------------------------------------------
 
 def test_invitation_is_made_shown_and_used(boss, place, daemon, schema):
