@@ -1,5 +1,6 @@
 """Accounts, workspaces, members, invitations and the console over HTTP."""
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import re
@@ -92,6 +93,30 @@ def user_id(boss, username):
     return next(u["id"] for u in found if u["username"] == username)
 
 
+@contextlib.contextmanager
+def held(daemon, statement, params, event="transactionid", waiters=1):
+    """Runs a statement in a transaction of its own. `meet(calls)` starts the calls, waits until they wait for its
+    locks, runs `then`, commits, and returns their statuses."""
+    c = daemon.postgres.connect()
+
+    def meet(*calls, then=None):
+        with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+            try:
+                running = [pool.submit(call) for call in calls]
+                wait_until(lambda: len(daemon.postgres.waiting_for(event)) >= waiters, 10, "the calls to wait")
+                if then:
+                    then(c.cursor())
+            finally:
+                c.commit()
+            return [r.result().status for r in running]
+
+    try:
+        c.cursor().execute(statement, params)
+        yield meet
+    finally:
+        c.close()
+
+
 def roles(daemon, workspace):
     return sorted(r for r, in daemon.postgres.query("select role from membership where workspace_id = %s", (workspace,)))
 
@@ -149,6 +174,15 @@ def test_password_reset(boss, place, daemon, schema):
     assert p.login().status == 401 and p.login(NEW_PASSWORD).status == 201
     kept = str(daemon.postgres.query("select * from password_reset")) + daemon.log()
     assert again["value"] not in kept
+
+
+def test_a_session_begun_during_a_reset_ends_too(boss, place, daemon):
+    p = place.join()
+    code = boss.post(f"/api/console/users/{user_id(boss, p.username)}/generate-password-reset-code/").json()
+    path, body = f"/api/auth/reset-password/{code['value']}/", {"new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
+    with held(daemon, "select 1 from password_reset where id = %s for update", (code["id"],)) as meet:
+        got = meet(lambda: Person(daemon).post(path, body), then=lambda _: p.login())
+    assert got == [200] and p.get("/api/auth/me/").status == 401
 
 
 def test_reset_codes_end(boss, place, daemon, schema):
@@ -238,16 +272,9 @@ def test_deleting_a_workspace(boss, place, daemon, schema):
 
 def test_nothing_is_put_into_a_workspace_that_goes(boss, place, daemon):
     slug = unique("late")
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        c = daemon.postgres.connect()
-        try:
-            c.cursor().execute("update workspace set deleted_at = now() where id = %s", (place.id,))
-            late = pool.submit(lambda: boss.post("/api/projects/", {"slug": slug}))
-            wait_until(lambda: daemon.postgres.waiting_for("transactionid"), 10, "the project's maker")
-            c.commit()
-        finally:
-            c.close()
-        assert late.result().status in (404, 409), late.result()
+    with held(daemon, "update workspace set deleted_at = now() where id = %s", (place.id,)) as meet:
+        got = meet(lambda: boss.post("/api/projects/", {"slug": slug}))
+    assert got in ([404], [409])
     assert daemon.postgres.query("select 1 from project where slug = %s", (slug,)) == []
     daemon.postgres.query("update workspace set deleted_at = null where id = %s", (place.id,))
 
@@ -267,8 +294,8 @@ def test_the_last_workspace_stays(admin, daemon):
         wanted.append(p.post("/api/workspaces/create/", {"name": unique("last")}).json()["id"])
     try:
         daemon.postgres.query("update workspace set deleted_at = now() where id = any(%s)", ([i for i, in hidden],))
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            got = list(pool.map(lambda x: x[0].delete(f"/api/console/workspaces/{x[1]}/").status, zip(people, wanted)))
+        with held(daemon, "select pg_advisory_xact_lock(hashtext('zane.workspaces'))", (), "advisory", 2) as meet:
+            got = meet(*[lambda p=p, w=w: p.delete(f"/api/console/workspaces/{w}/") for p, w in zip(people, wanted)])
     finally:
         daemon.postgres.query("update workspace set deleted_at = null where id = any(%s)", ([i for i, in hidden],))
     assert sorted(got) == [204, 409]
@@ -326,6 +353,14 @@ def test_permissions_hold_at_the_next_request(boss, place, schema):
     assert m.get("/api/workspace/members/").status == 200
     assert a.put(path, {"role": MEMBER}).status == 409, "an admin now: the owner's to change"
     assert boss.put(path, {"role": MEMBER}).status == 200
+
+
+def test_a_role_that_was_lost_meanwhile_changes_nothing(place, daemon):
+    a, m = place.join(ADMIN), place.join(MEMBER)
+    demote = "update membership set role = 30 where id = %s"
+    with held(daemon, "select 1 from workspace where id = %s for update", (place.id,)) as meet:
+        got = meet(lambda: a.delete(f"/api/workspace/members/{m.member}/"), then=lambda k: k.execute(demote, (a.member,)))
+    assert got == [403] and m.me()["membership"]["role"] == MEMBER
 
 
 def test_permissions_that_are_refused(boss, place, schema):
@@ -390,6 +425,45 @@ def test_one_owner_whatever_happens_at_once(boss, place, daemon):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         got = [f.result().status for f in [pool.submit(a) for a in acts]]
     assert roles(daemon, place.id).count(OWNER) == 1 and set(got) <= {200, 204, 403, 404, 409}, got
+
+
+def test_what_api_tokens_may(boss, place, daemon):
+    m = place.join()
+    made = boss.post("/api/tokens/", {"name": "ci", "scope": "admin"})
+    assert made.status == 201, made
+    program = {"Authorization": f"Bearer {made.json()['token']}"}
+    c, path = Client(daemon.port), f"/api/workspace/members/{m.member}/"
+    assert c.get(path, headers=program).status == 200
+    for method, at, body in (("GET", "/api/workspace/invitations/", None), ("DELETE", "/api/workspace/", None),
+                             ("POST", "/api/workspace/invite-user/", {"username": unique("u"), "role": ADMIN}),
+                             ("PUT", f"{path}permissions/", {"role": ADMIN}), ("GET", "/api/console/users/", None)):
+        assert c.call(method, at, body, headers=program).status == 403, at
+    assert c.delete(path, headers=program).status == 204
+
+
+def test_changes_are_in_the_audit_log_without_secrets(boss, place, daemon):
+    made = place.invite(GUEST).json()
+    renewed = boss.put(f"/api/workspace/invitations/{made['id']}/regenerate/").json()
+    p = Person(daemon)
+    assert p.post(f"/api/workspace/register/{renewed['token']}/", {"password": PASSWORD}).status == 201
+    member, uid = p.me()["membership"]["id"], user_id(boss, made["username"])
+    boss.put(f"/api/workspace/members/{member}/permissions/", {"role": MEMBER})
+    code = boss.post(f"/api/console/users/{uid}/generate-password-reset-code/").json()
+    boss.patch(f"/api/console/users/{uid}/", {"is_active": False})
+    boss.put("/api/workspace/", {"name": "renamed"})
+    assert boss.put("/api/workspace/", {"name": ""}).status == 400
+    boss.delete(f"/api/workspace/members/{member}/")
+    rows = daemon.postgres.query("select action, target, user_name, before, after from audit_entry where workspace_id = %s"
+                                 " and action !~ '^(project|session|login)' order by seq", (place.id,))
+    assert [r[:3] for r in rows] == [
+        ("invitation.create", made["id"], "admin"), ("invitation.renew", made["id"], "admin"),
+        ("member.join", str(member), made["username"]), ("member.permissions", str(member), "admin"),
+        ("user.reset_code", str(uid), "admin"), ("user.suspend", str(uid), "admin"),
+        ("workspace.rename", place.id, "admin"), ("member.remove", str(member), "admin")]
+    assert (rows[3][3]["role"], rows[3][4]["role"]) == (GUEST, MEMBER)
+    assert (rows[6][3]["name"], rows[6][4]["name"]) == (place.name, "renamed")
+    for secret in (made["token"], renewed["token"], code["value"], PASSWORD):
+        assert secret not in str(rows)
 
 
 # --- invitations -----------------------------------------------------------------------------------------------------------
@@ -585,3 +659,37 @@ def test_answers_are_what_our_document_says(boss, place, daemon):
     shape(boss.get("/api/console/password-tokens/"), "PasswordResetCodePage")
     shape(boss.get("/api/console/workspaces/"), "WorkspacePage")
     shape(boss.get(f"/api/console/workspaces/{place.id}/"), "WorkspaceDetail")
+
+
+def examples():
+    """(who, method, path, body, status, answer) of each request in the document."""
+    text = (ROOT / "docs/api/people.md").read_text()
+    for who, block in re.findall(r"```http (\w+)\n(.*?)```", text, re.S):
+        request, body, status, answer = block.strip().split("\n")
+        yield (who, *request.split(), body, int(status), json.loads(answer))
+
+
+def same_shape(got, wanted):
+    if isinstance(wanted, dict):
+        return got.keys() == wanted.keys() and all(same_shape(got[k], v) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        return len(got) == len(wanted) and all(map(same_shape, got, wanted))
+    return type(got) is type(wanted)
+
+
+def test_examples_of_the_document(boss, place, daemon):
+    ana, invited = place.join(), place.invite().json()
+    uid = user_id(boss, ana.username)
+    code = boss.post(f"/api/console/users/{uid}/generate-password-reset-code/").json()["value"]
+    names = {"code": code, "membership_id": ana.member, "project_id": place.project["id"], "token": invited["token"],
+             "username": unique("ben"), "user_id": uid}
+    people, seen = {"owner": boss, "superuser": boss, "member": ana}, 0
+    for who, method, path, body, status, answer in examples():
+        for name, value in names.items():
+            path, body = (x.replace("{" + name + "}", str(value)) for x in (path, body))
+        got = people.get(who, Person(daemon)).call(method, path, json.loads(body))
+        assert got.status == status and same_shape(got.json(), answer), got
+        seen += 1
+        if path == "/api/workspaces/create/":
+            boss.delete(f"/api/console/workspaces/{got.json()['id']}/")
+    assert seen == 7
