@@ -54,6 +54,8 @@ static const struct option options[] = {
     T("ZN_MIGRATIONS", migrations_dir, "/usr/share/zaned/migrations", "folder of migrations"),
     T("ZN_LISTEN", listen, "0.0.0.0", "IPv4 address to listen on"),
     N("ZN_PORT", port, "0", 0, 65535, "port; 0 = the role's own (api 8080, worker 8081, collector 8082)"),
+    N("ZN_RATE_ACCOUNT", rate_account, "6000", 0, 100000000,
+      "most API requests of one account or token in a minute; 0 = any number"),
     N("ZN_STANDBY_COLLECTOR", standby_collector, "0", 0, 1, "1 = the worker runs a standby collector"),
 };
 enum { NOPTIONS = sizeof options / sizeof *options };

@@ -7,6 +7,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "zaned/api/api.h"
+#include "zaned/api/cache.h"
+#include "zaned/api/limits.h"
+#include "zaned/api/notices.h"
 #include "zaned/api/session.h"
 #include "zaned/config.h"
 #include "zaned/http/http.h"
@@ -17,6 +20,7 @@
 #include "zaned/store/store.h"
 #include "zaned/worker_main.h"
 
+static const size_t CALLERS_BYTES = 4 << 20, ANSWERS_BYTES = 8 << 20;
 enum { API_PORT = 8080, API_WORKERS = 8, API_QUEUE = 256, API_CONNS = 512 };
 static const int64_t MIGRATE_WAIT_MS = 60000, DRAIN_MS = 5000;
 
@@ -104,6 +108,7 @@ struct api_role {
     struct zn_sealer *sealer;
     struct zn_loki loki;
     char *ingest_token, *setup_token;
+    struct zn_notices *notices;
     struct zn_app *app;
     struct zn_server *server;
 };
@@ -111,7 +116,7 @@ struct api_role {
 static int open_parts(const struct zn_config *cfg, struct api_role *r, struct zn_err *err)
 {
     char *key = NULL, *password = NULL;
-    int ret = open_store(cfg, "zaned-api", API_WORKERS + 2, 10000, &r->api.store, err);
+    int ret = open_store(cfg, "zaned-api", API_WORKERS + 3, 10000, &r->api.store, err);
 
     if (ret == 0)
         ret = zn_secret_load(cfg, "encryption_key", &key, err);
@@ -142,6 +147,11 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
     r->api.loki = &r->loki;
     r->api.ingest_token = r->ingest_token;
     r->api.setup_token = r->setup_token;
+    r->api.callers = zn_cache_new(CALLERS_BYTES);
+    r->api.answers = zn_cache_new(ANSWERS_BYTES);
+    if (zn_limits_new(r->api.sessions, (int)cfg->rate_account, &r->api.limits, err) < 0 ||
+        zn_notices_start(r->api.store, r->api.callers, r->api.answers, &r->notices, err) < 0)
+        return -1;
     if (zn_app_new(&r->api, zn_all_routes, zn_all_nroutes, &r->app, err) < 0)
         return -1;
     struct zn_server_config c = { .address = cfg->listen,
@@ -177,6 +187,10 @@ static int api_main(const struct zn_config *cfg)
     }
     zn_server_stop(r.server, DRAIN_MS);
     zn_app_free(r.app);
+    zn_notices_stop(r.notices);
+    zn_limits_free(r.api.limits);
+    zn_cache_free(r.api.answers);
+    zn_cache_free(r.api.callers);
     zn_sessions_close(r.api.sessions);
     zn_sealer_free(r.sealer);
     zn_store_close(r.api.store);

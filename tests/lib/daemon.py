@@ -9,12 +9,14 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 from private_engine import wait_until
 
@@ -97,6 +99,8 @@ class Postgres:
                 return k.fetchall() if k.description else []
         finally:
             c.close()
+            if re.match(r"\s*(insert|update|delete)", text):
+                time.sleep(0.05)  # daemons hear of the change by a notice of the database's
 
     def stop(self):
         end(self.process, signal.SIGINT)

@@ -28,9 +28,12 @@
 #include "zaned/http/http.h"
 
 struct zn_audit_note;
+struct zn_cache;
 struct zn_config;
 struct zn_conn;
+struct zn_limits;
 struct zn_loki;
+struct zn_once;
 struct zn_sealer;
 struct zn_sessions;
 struct zn_store;
@@ -91,6 +94,8 @@ struct zn_api {
     const struct zn_sealer *sealer;
     struct zn_loki *loki;
     const char *ingest_token, *setup_token; /* never NULL or empty */
+    struct zn_cache *callers, *answers; /* NULL: nothing is kept */
+    struct zn_limits *limits;           /* NULL: nothing is counted for accounts */
 };
 
 /* Rows of a decode table. */
@@ -110,6 +115,7 @@ struct zn_call {
     struct zn_caller who;
     json_t *body; /* parsed JSON body, any type; NULL if the request had none. Borrowed. */
     struct zn_audit_note *notes; /* of the transaction that runs: audit.c */
+    struct zn_once *once;        /* the request has an Idempotency-Key: idempotency.c */
 };
 
 typedef int (*zn_handler)(struct zn_call *c, struct zn_reply *reply, struct zn_err *err);
@@ -139,6 +145,9 @@ struct zn_route {
     struct zn_fields query;    /* what zn_call_query decodes */
     struct zn_answer answers[ZN_ANSWERS_MAX]; /* up to status 0 */
     bool conflicts;            /* may answer 409 */
+    bool memory;               /* GET that needs nothing but the caller: no database, no waiting */
+    bool cached;               /* GET whose answer depends on workspace, guest and address alone, and
+                                * changes with rows of the tables of migration 0010 only */
     enum zn_token_scope token;
 };
 
@@ -162,8 +171,8 @@ extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_s
 int zn_call_body(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err);
 int zn_call_query(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err);
 
-/* zn_tx for a request that changes something. Everything that such a request writes belongs into one of
- * these: what must hold for all of them is done here. */
+/* zn_tx for a request that changes something: with its audit entries, and with its Idempotency-Key taken.
+ * Everything that such a request writes belongs into one of these. */
 int zn_call_tx(struct zn_call *c, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
                struct zn_err *err);
 

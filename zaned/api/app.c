@@ -5,10 +5,15 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/cache.h"
 #include "zaned/api/caller.h"
+#include "zaned/api/caller_memory.h"
+#include "zaned/api/etag.h"
+#include "zaned/api/idempotency.h"
 #include "zaned/api/limits.h"
 
 enum { SEGMENTS_MAX = 24, METHODS_TEXT = 64 };
+static const int64_t ANSWER_KEPT_MS = 60000;
 
 struct zn_app {
     struct zn_api *api;
@@ -120,25 +125,116 @@ static const struct zn_route *find(const struct zn_app *app, struct zn_request *
     return best;
 }
 
+/* What is known of a request once its head is there. req->route points to one. */
+struct target {
+    const struct zn_route *route;
+    bool quick;           /* caller and answer are in memory: it is served by the loop */
+    struct zn_caller who; /* if quick */
+    const struct kept *answer; /* if quick and the route's answers are kept */
+};
+
+static const struct kept *recall_answer(struct zn_call *c, const struct zn_route *r);
+
+/* Whether all that the request needs is in memory. */
+static bool is_quick(const struct zn_app *app, struct zn_request *req, struct target *t)
+{
+    struct zn_call c = { .api = app->api, .route = t->route, .req = req, .arena = req->arena };
+    struct zn_err err = { 0 };
+
+    if (!(t->route->memory || t->route->cached) || strcmp(req->method, "GET") != 0 ||
+        zn_request_header(req, "Content-Length") || zn_request_header(req, "Transfer-Encoding") ||
+        !zn_host_is_ours(app->api->cfg, req) || !zn_caller_recall(&c) ||
+        zn_caller_allowed(&c, t->route, &err) < 0)
+        return false;
+    if (t->route->cached && !(t->answer = recall_answer(&c, t->route)))
+        return false;
+    t->who = c.who;
+    return true;
+}
+
 static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, size_t *body_max,
                      struct zn_reply *reply)
 {
     char allow[METHODS_TEXT];
     const struct zn_route *r = find(self, req, allow);
+    struct target *t = r ? zn_arena_alloc(req->arena, sizeof *t) : NULL;
 
-    if (r) {
-        req->route = r;
-        *lane = r->lane;
+    if (t) {
+        t->route = r;
+        t->quick = is_quick(self, req, t);
+        req->route = t;
+        *lane = t->quick ? ZN_LANE_LOOP : r->lane;
         *body_max = r->body_max ? r->body_max : (size_t)ZN_BODY_MAX;
-        return;
-    }
-    if (*allow) {
+    } else if (r) {
+        zn_reply_error(reply, 503, "unavailable", "out of memory", NULL);
+    } else if (*allow) {
         zn_reply_header(reply, "Allow", zn_arena_strdup(req->arena, allow));
         zn_reply_error(reply, 405, "method_not_allowed",
                        zn_arena_printf(req->arena, "Method \"%.20s\" not allowed.", req->method), NULL);
     } else {
         zn_reply_error(reply, 404, "not_found", "Not found.", NULL);
     }
+}
+
+/* --- answers that are kept ----------------------------------------------------------------------- */
+
+/* As it is kept: the tag, then the body. */
+struct kept {
+    size_t n; /* of the body */
+    char tag[ZN_ETAG_SIZE + 5];
+    char body[];
+};
+
+static const char *answer_key(struct zn_call *c)
+{
+    const char *guest = zn_guest_of(c);
+
+    return zn_arena_printf(c->arena, "%s|%s|%s", c->who.workspace_id ? c->who.workspace_id : "",
+                           guest ? guest : "", c->req->raw_target);
+}
+
+static const struct kept *recall_answer(struct zn_call *c, const struct zn_route *r)
+{
+    const char *key = r->cached ? answer_key(c) : NULL;
+    size_t n;
+
+    return key ? zn_cache_get(c->api->answers, c->arena, key, &n) : NULL;
+}
+
+static void reply_kept(struct zn_reply *reply, const struct kept *k)
+{
+    zn_reply_text(reply, 200, "application/json", k->body, k->n);
+    zn_reply_header(reply, "ETag", k->tag);
+}
+
+/* Keeps what a handler just answered; `seen`: the generation before it began. */
+static void keep_answer(struct zn_call *c, struct zn_reply *reply, uint64_t seen)
+{
+    size_t n = reply->body.len;
+    const char *key = answer_key(c);
+    struct kept *k = zn_arena_alloc(c->arena, sizeof *k + n);
+
+    if (reply->status != 200 || !k || !key || !n)
+        return;
+    k->n = n;
+    zn_etag_of(reply->body.mem, n, k->tag);
+    memcpy(k->body, reply->body.mem, n);
+    zn_reply_header(reply, "ETag", k->tag);
+    zn_cache_put(c->api->answers, key, seen, ANSWER_KEPT_MS, k, sizeof *k + n);
+}
+
+/* A client that has this document already is told so. */
+static void not_modified(const struct zn_request *req, struct zn_reply *reply)
+{
+    const char *known = zn_request_header(req, "If-None-Match");
+
+    if (!known || reply->status != 200 || (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0))
+        return;
+    for (unsigned i = 0; i < reply->nheaders; i++)
+        if (strcmp(reply->headers[i].name, "ETag") == 0 && zn_etag_listed(known, reply->headers[i].value)) {
+            zn_reply_empty(reply, 304);
+            return;
+        }
 }
 
 /* --- bodies ------------------------------------------------------------------------------------------ */
@@ -175,40 +271,81 @@ static int parse_body(struct zn_call *c, struct zn_reply *reply)
     return 0;
 }
 
-static void run(struct zn_call *c, const struct zn_route *r, struct zn_reply *reply)
+/* Who asks, and whether they may. 0 go on · 1 the reply is filled · -1 err. */
+static int admit(struct zn_call *c, const struct target *t, struct zn_reply *reply, struct zn_err *err)
 {
-    struct zn_err err = { 0 };
     int limited;
 
-    if (r->lane == ZN_LANE_WORKER && !zn_host_is_ours(c->api->cfg, c->req)) {
+    if (t->quick) {
+        c->who = t->who; /* may call the route: is_quick */
+        return zn_limit_account(c, reply);
+    }
+    if (t->route->lane == ZN_LANE_LOOP)
+        return zn_caller_allowed(c, t->route, err);
+    if (!zn_host_is_ours(c->api->cfg, c->req)) {
         zn_reply_error(reply, 400, "bad_request", "Invalid Host header.", NULL);
+        return 1;
+    }
+    if (zn_caller_find(c, err) < 0)
+        return -1;
+    limited = zn_limit_check(c, t->route, reply, err);
+    if (limited)
+        return limited;
+    if (zn_caller_allowed(c, t->route, err) < 0)
+        return -1;
+    return zn_limit_account(c, reply);
+}
+
+/* Other callers' memories are out of date before the reply is sent. Log lines change nothing that is kept. */
+static void forget_kept(const struct zn_call *c)
+{
+    if (strcmp(c->req->method, "GET") == 0 || strcmp(c->req->method, "HEAD") == 0 ||
+        c->route->scope == ZN_SCOPE_INGEST)
         return;
+    zn_cache_raise(c->api->callers);
+    zn_cache_raise(c->api->answers);
+}
+
+static int answer(struct zn_call *c, const struct target *t, struct zn_reply *reply, struct zn_err *err)
+{
+    const struct kept *k = t->answer;
+    uint64_t seen = zn_cache_generation(c->api->answers);
+    int r;
+
+    if (!k && t->route->cached && strcmp(c->req->method, "GET") == 0)
+        k = recall_answer(c, t->route);
+    if (k) {
+        reply_kept(reply, k);
+        return 0;
     }
-    if (r->lane == ZN_LANE_WORKER && zn_caller_load(c, &err) < 0)
-        goto failed;
-    if (r->lane == ZN_LANE_WORKER) {
-        limited = zn_limit_check(c, r, reply, &err);
-        if (limited < 0)
-            goto failed;
-        if (limited)
-            return;
-    }
-    if (zn_caller_allowed(c, r, &err) < 0)
-        goto failed;
     if (parse_body(c, reply))
-        return;
-    if (r->handler(c, reply, &err) == 0)
-        return;
-failed:
-    zn_reply_err(reply, c->req, &err);
+        return 0;
+    r = zn_once_begin(c, reply, err);
+    if (r)
+        return r < 0 ? -1 : 0;
+    r = t->route->handler(c, reply, err);
+    forget_kept(c);
+    if (r == 0 && t->route->cached && strcmp(c->req->method, "GET") == 0)
+        keep_answer(c, reply, seen);
+    if (r < 0)
+        zn_reply_err(reply, c->req, err);
+    zn_once_end(c, reply);
+    return 0;
 }
 
 static void on_handle(void *self, struct zn_request *req, struct zn_reply *reply)
 {
     const struct zn_app *app = self;
-    struct zn_call c = { .api = app->api, .route = req->route, .req = req, .arena = req->arena };
+    const struct target *t = req->route;
+    struct zn_call c = { .api = app->api, .route = t->route, .req = req, .arena = req->arena };
+    struct zn_err err = { 0 };
+    int r = admit(&c, t, reply, &err);
 
-    run(&c, req->route, reply);
+    if (r == 0)
+        r = answer(&c, t, reply, &err);
+    if (r < 0)
+        zn_reply_err(reply, req, &err);
+    not_modified(req, reply);
     json_decref(c.body);
 }
 

@@ -224,7 +224,7 @@ static int logout(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
     if (zn_session_delete(c->api->sessions, c->who.session_id, err) < 0)
         return -1;
-    zn_caller_changed(c->who.user_id);
+    zn_caller_changed(c->api, c->who.user_id);
     if (zn_audit(NULL, c, "logout", NULL, NULL, NULL, err) < 0 || zn_audit_write(c, err) < 0)
         return -1;
     set_cookie(c, reply, "sessionid", "", true, 0);
@@ -383,7 +383,7 @@ static int change_password(struct zn_call *c, struct zn_reply *reply, struct zn_
         return -1;
     if (zn_session_delete_others(c->api->sessions, c->who.user_id, c->who.session_id, err) < 0)
         return -1;
-    zn_caller_changed(c->who.user_id);
+    zn_caller_changed(c->api, c->who.user_id);
     zn_reply_json(reply, 200, json_pack("{s:b}", "success", 1));
     return 0;
 }
@@ -397,7 +397,7 @@ const struct zn_route zn_auth_routes[] = {
     { .method = "POST", .path = "/api/auth/login", .scope = ZN_SCOPE_PUBLIC, .handler = login,
       .name = "login", .summary = "Begin a session", .body = ZN_FIELDS(login_fields),
       .query = ZN_FIELDS(login_query), .answers = { { 201, "Success" }, { 302, NULL } } },
-    { .method = "GET", .path = "/api/auth/me", .scope = ZN_SCOPE_SESSION, .handler = me, .name = "me",
+    { .method = "GET", .path = "/api/auth/me", .scope = ZN_SCOPE_SESSION, .handler = me, .memory = true, .name = "me",
       .summary = "The user of the session and their role in the current workspace",
       .answers = { { 200, "Me" } } },
     { .method = "DELETE", .path = "/api/auth/logout", .scope = ZN_SCOPE_SESSION, .handler = logout,

@@ -5,6 +5,7 @@
 #include "base/encode.h"
 #include "base/str.h"
 #include "zaned/api/audit.h"
+#include "zaned/api/idempotency.h"
 #include "zaned/store/store.h"
 
 int zn_call_decode(struct zn_call *c, const struct zn_jfield *tab, size_t ntab, void *rec,
@@ -71,7 +72,7 @@ const char *zn_guest_of(struct zn_call *c)
 int zn_call_tx(struct zn_call *c, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
                struct zn_err *err)
 {
-    return zn_audit_tx(c, fn, arg, err);
+    return c->once ? zn_once_tx(c, fn, arg, err) : zn_audit_tx(c, fn, arg, err);
 }
 
 void zn_call_field(struct zn_call *c, struct zn_err *err, const char *path, const char *rule,

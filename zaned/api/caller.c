@@ -8,13 +8,15 @@
 #include <strings.h>
 
 #include "base/encode.h"
+#include "zaned/api/cache.h"
 #include "zaned/api/session.h"
 #include "zaned/config.h"
 #include "zaned/store/store.h"
 
-void zn_caller_changed(long long user_id)
+void zn_caller_changed(struct zn_api *api, long long user_id)
 {
-    (void)user_id; /* nothing is kept of callers yet */
+    (void)user_id; /* such changes are rare: everybody is looked up again */
+    zn_cache_raise(api->callers);
 }
 
 void zn_secret_hash(const char *secret, char ret[ZN_SECRET_HASH])

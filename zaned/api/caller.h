@@ -17,7 +17,7 @@ int zn_caller_allowed(struct zn_call *c, const struct zn_route *r, struct zn_err
 enum zn_token_scope zn_route_token(const struct zn_route *r);
 /* A session, token, role or name of the user changed or ended: whatever was kept of them must be forgotten. After
  * the commit. */
-void zn_caller_changed(long long user_id);
+void zn_caller_changed(struct zn_api *api, long long user_id);
 /* BLAKE2b-256 of a secret that is random enough to need no salt, in hexadecimal: how it is stored. */
 enum { ZN_SECRET_HASH = 65 };
 void zn_secret_hash(const char *secret, char ret[ZN_SECRET_HASH]);

@@ -1,26 +1,30 @@
-/* Entity tags: a hash of the document as it is shown. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
-#include "zaned/api/api.h"
+#include "zaned/api/etag.h"
 
-enum { TAG_BYTES = 16, TAG_SIZE = TAG_BYTES * 2 + 3 };
+enum { TAG_BYTES = 16, TAG_SIZE = ZN_ETAG_SIZE };
 
-/* "\"<32 hexadecimal digits>\"" of the document. */
-static int tag_of(const json_t *doc, char tag[TAG_SIZE], struct zn_err *err)
+void zn_etag_of(const void *data, size_t n, char tag[ZN_ETAG_SIZE])
 {
-    zn_auto_mem char *text = json_dumps(doc, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
     unsigned char hash[TAG_BYTES];
 
-    if (!text)
-        return zn_fail(err, ZN_INTERNAL, "out of memory");
-    crypto_generichash(hash, sizeof hash, (const unsigned char *)text, strlen(text), NULL, 0);
+    crypto_generichash(hash, sizeof hash, data, n, NULL, 0);
     tag[0] = '"';
     sodium_bin2hex(tag + 1, TAG_SIZE - 1, hash, sizeof hash);
     tag[TAG_SIZE - 2] = '"';
     tag[TAG_SIZE - 1] = '\0';
+}
+
+static int tag_of(const json_t *doc, char tag[TAG_SIZE], struct zn_err *err)
+{
+    zn_auto_mem char *text = json_dumps(doc, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
+    if (!text)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    zn_etag_of(text, strlen(text), tag);
     return 0;
 }
 
@@ -35,8 +39,7 @@ void zn_reply_doc(struct zn_call *c, struct zn_reply *r, int status, json_t *ste
     zn_reply_json(r, status, steals);
 }
 
-/* RFC 9110 §13.1.1: "*", or a list of tags compared strongly. */
-static bool listed(const char *list, const char *tag)
+bool zn_etag_listed(const char *list, const char *tag)
 {
     size_t n = strlen(tag);
 
@@ -61,7 +64,7 @@ int zn_call_fresh(struct zn_call *c, const json_t *doc, struct zn_err *err)
         return 0;
     if (tag_of(doc, tag, err) < 0)
         return -1;
-    return listed(given, tag) ? 0
+    return zn_etag_listed(given, tag) ? 0
                               : zn_fail(err, ZN_STALE,
                                         "this was changed since you read it: read it again, then repeat "
                                         "your change");

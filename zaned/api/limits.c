@@ -1,14 +1,31 @@
-/* Rate limits of routes. */
 #include "zaned/api/limits.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "zaned/api/session.h"
 
 enum { ANON_LIMIT = 60, TLS_LIMIT = 60, REGISTRATION_LIMIT = 30, WEBHOOK_LIMIT = 60, WINDOW_S = 60 };
 
+static void refuse(struct zn_call *c, struct zn_reply *reply, int wait_s)
+{
+    zn_reply_header(reply, "Retry-After", zn_arena_printf(c->arena, "%d", wait_s));
+    zn_reply_error(reply, 429, "throttled",
+                   zn_arena_printf(c->arena, "Request was throttled. Expected available in %d seconds.", wait_s),
+                   NULL);
+}
+
 int zn_limit_check(struct zn_call *c, const struct zn_route *r, struct zn_reply *reply,
-                          struct zn_err *err)
+                   struct zn_err *err)
 {
     enum zn_throttle t = r->throttle;
     int limit = ANON_LIMIT, wait = 0;
@@ -27,9 +44,176 @@ int zn_limit_check(struct zn_call *c, const struct zn_route *r, struct zn_reply 
         return -1;
     if (!wait)
         return 0;
-    zn_reply_header(reply, "Retry-After", zn_arena_printf(c->arena, "%d", wait));
-    zn_reply_error(reply, 429, "throttled",
-                   zn_arena_printf(c->arena, "Request was throttled. Expected available in %d seconds.", wait),
-                   NULL);
+    refuse(c, reply, wait);
     return 1;
+}
+
+/* --- accounts --------------------------------------------------------------------------------------- */
+
+enum { ACCOUNTS_MAX = 4096, PROBES = 16, KEY_SIZE = 80 };
+static const int64_t SETTLE_MS = 250, RETRY_MAX_MS = 5000;
+
+struct account {
+    char key[KEY_SIZE]; /* "" = free */
+    int64_t window;     /* the minute it counts */
+    int settled, fresh; /* calls that Valkey knows of, and those that it does not yet */
+};
+
+struct zn_limits {
+    struct zn_sessions *sessions;
+    int a_minute, wake; /* wake: eventfd, readable for good once it stops */
+    atomic_bool stop;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    struct account accounts[ACCOUNTS_MAX];
+};
+
+static int64_t window_now(int *left_s)
+{
+    int64_t s = zn_wall_ns() / 1000000000;
+
+    *left_s = (int)(WINDOW_S - s % WINDOW_S);
+    return s / WINDOW_S;
+}
+
+static unsigned slot_of(const char *key)
+{
+    unsigned h = 2166136261u;
+
+    for (; *key; key++)
+        h = (h ^ (unsigned char)*key) * 16777619u;
+    return h ^ h >> 15;
+}
+
+/* The account's place, a free or outdated one near it, or NULL if all of them are busy this minute. */
+static struct account *account_of(struct zn_limits *l, const char *key, int64_t window)
+{
+    struct account *place = NULL;
+    unsigned at = slot_of(key);
+
+    for (unsigned i = 0; i < PROBES; i++) {
+        struct account *a = &l->accounts[(at + i) % ACCOUNTS_MAX];
+
+        if (a->window == window && strcmp(a->key, key) == 0)
+            return a;
+        if (!place && a->window != window)
+            place = a;
+    }
+    if (place) {
+        *place = (struct account){ .window = window };
+        snprintf(place->key, sizeof place->key, "%s", key);
+    }
+    return place;
+}
+
+bool zn_limit_account(struct zn_call *c, struct zn_reply *reply)
+{
+    struct zn_limits *l = c->api->limits;
+    char key[KEY_SIZE];
+    int left_s;
+    bool over;
+
+    if (!l || !c->who.user_id)
+        return false;
+    if (c->who.token_id)
+        snprintf(key, sizeof key, "%s", c->who.token_id);
+    else
+        snprintf(key, sizeof key, "user:%lld", c->who.user_id);
+    int64_t window = window_now(&left_s);
+    pthread_mutex_lock(&l->lock);
+    struct account *a = account_of(l, key, window);
+    over = a && a->settled + a->fresh >= l->a_minute;
+    if (a && !over)
+        a->fresh++;
+    pthread_mutex_unlock(&l->lock);
+    if (over)
+        refuse(c, reply, left_s);
+    return over;
+}
+
+static int settle_one(struct zn_limits *l, size_t i, struct zn_err *err)
+{
+    char key[KEY_SIZE + 32];
+    struct account was;
+    int total;
+
+    pthread_mutex_lock(&l->lock);
+    was = l->accounts[i];
+    pthread_mutex_unlock(&l->lock);
+    if (!was.fresh)
+        return 0;
+    snprintf(key, sizeof key, "%s:%lld", was.key, (long long)was.window);
+    if (zn_throttle_add(l->sessions, key, was.fresh, 2 * WINDOW_S, &total, err) < 0)
+        return -1;
+    pthread_mutex_lock(&l->lock);
+    struct account *a = &l->accounts[i];
+    if (a->window == was.window && strcmp(a->key, was.key) == 0) {
+        a->settled = total;
+        a->fresh -= was.fresh;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return 0;
+}
+
+static void *settle_main(void *arg)
+{
+    struct zn_limits *l = arg;
+    unsigned failures = 0;
+    int64_t wait = SETTLE_MS;
+
+    while (!atomic_load(&l->stop)) {
+        struct pollfd p = { .fd = l->wake, .events = POLLIN };
+        struct zn_err err = { 0 };
+        int r = 0;
+
+        poll(&p, 1, (int)wait);
+        for (size_t i = 0; r == 0 && i < ACCOUNTS_MAX && !atomic_load(&l->stop); i++)
+            r = settle_one(l, i, &err);
+        if (r < 0 && failures++ % 10 == 0)
+            zn_warn("settling the counts of accounts: %s", err.msg);
+        if (r == 0)
+            failures = 0;
+        wait = r == 0 ? SETTLE_MS : zn_backoff_ms(failures, SETTLE_MS, RETRY_MAX_MS, failures * 2654435761u);
+    }
+    return NULL;
+}
+
+int zn_limits_new(struct zn_sessions *sessions, int a_minute, struct zn_limits **ret, struct zn_err *err)
+{
+    struct zn_limits *l;
+    int r;
+
+    *ret = NULL;
+    if (!a_minute)
+        return 0;
+    if (!(l = calloc(1, sizeof *l)))
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    l->sessions = sessions;
+    l->a_minute = a_minute;
+    pthread_mutex_init(&l->lock, NULL);
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = l->wake < 0 ? errno : pthread_create(&l->thread, NULL, settle_main, l);
+    if (r) {
+        if (l->wake >= 0)
+            close(l->wake);
+        free(l);
+        return zn_fail_errno(err, r, "starting the thread of rate limits");
+    }
+    *ret = l;
+    return 0;
+}
+
+void zn_limits_free(struct zn_limits *l)
+{
+    uint64_t one = 1;
+
+    if (!l)
+        return;
+    atomic_store(&l->stop, true);
+    if (write(l->wake, &one, sizeof one) < 0)
+        zn_warn("rate limits: eventfd: %s", strerror(errno));
+    pthread_join(l->thread, NULL);
+    close(l->wake);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
 }

@@ -112,10 +112,11 @@ static int service_cards(struct zn_call *call, struct zn_reply *reply, struct zn
 }
 
 const struct zn_route zn_project_routes[] = {
-    { .method = "GET", .path = "/api/projects", .scope = ZN_SCOPE_GUEST, .handler = project_list },
+    { .method = "GET", .path = "/api/projects", .scope = ZN_SCOPE_GUEST, .handler = project_list,
+      .cached = true },
     { .method = "GET", .path = "/api/projects/{slug}", .scope = ZN_SCOPE_GUEST,
       .handler = project_show },
     { .method = "GET", .path = "/api/projects/{slug}/{env_slug}/service-list",
-      .scope = ZN_SCOPE_GUEST, .handler = service_cards },
+      .scope = ZN_SCOPE_GUEST, .handler = service_cards, .cached = true },
 };
 const size_t zn_project_nroutes = ZN_COUNT(zn_project_routes);

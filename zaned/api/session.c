@@ -433,6 +433,23 @@ int zn_throttle_count(struct zn_sessions *s, const char *key, int limit, int win
     return 0;
 }
 
+int zn_throttle_add(struct zn_sessions *s, const char *key, int n, int ttl_s, int *total, struct zn_err *err)
+{
+    char full[200], by[16], seconds[16];
+
+    snprintf(full, sizeof full, "count:%.180s", key);
+    snprintf(by, sizeof by, "%d", n);
+    snprintf(seconds, sizeof seconds, "%d", ttl_s);
+    zn_auto_reply sum = COMMAND(s, err, "INCRBY", full, by);
+    if (!sum)
+        return -1;
+    zn_auto_reply e = COMMAND(s, err, "EXPIRE", full, seconds);
+    if (!e)
+        return -1;
+    *total = (int)sum->integer;
+    return 0;
+}
+
 int zn_sessions_ping(struct zn_sessions *s, struct zn_err *err)
 {
     zn_auto_reply r = COMMAND(s, err, "PING");

@@ -51,6 +51,9 @@ int zn_session_delete_named(struct zn_sessions *s, long long user_id, const char
 /* Counts one use of key in its window; *wait_s: seconds until the next is allowed, 0 = allowed now. */
 int zn_throttle_count(struct zn_sessions *s, const char *key, int limit, int window_s, int *wait_s,
                       struct zn_err *err);
+/* Adds n to a count that is kept for ttl_s from now; *total: what it is then. */
+int zn_throttle_add(struct zn_sessions *s, const char *key, int n, int ttl_s, int *total,
+                    struct zn_err *err);
 int zn_sessions_ping(struct zn_sessions *s, struct zn_err *err);
 
 #endif

@@ -43,7 +43,7 @@ static int session_revoke(struct zn_call *c, struct zn_reply *reply, struct zn_e
 
     if (zn_session_delete_named(c->api->sessions, c->who.user_id, id, err) < 0)
         return -1;
-    zn_caller_changed(c->who.user_id);
+    zn_caller_changed(c->api, c->who.user_id);
     if (zn_audit(NULL, c, "session.revoke", id, NULL, NULL, err) < 0 || zn_audit_write(c, err) < 0)
         return -1;
     zn_reply_empty(reply, 204);
@@ -54,7 +54,7 @@ static int session_revoke_others(struct zn_call *c, struct zn_reply *reply, stru
 {
     if (zn_session_delete_others(c->api->sessions, c->who.user_id, c->who.session_id, err) < 0)
         return -1;
-    zn_caller_changed(c->who.user_id);
+    zn_caller_changed(c->api, c->who.user_id);
     if (zn_audit(NULL, c, "session.revoke_others", NULL, NULL, NULL, err) < 0 || zn_audit_write(c, err) < 0)
         return -1;
     zn_reply_empty(reply, 204);

@@ -125,7 +125,7 @@ static int token_delete(struct zn_call *c, struct zn_reply *reply, struct zn_err
 {
     if (zn_call_tx(c, delete_tx, c, err) < 0)
         return -1;
-    zn_caller_changed(c->who.user_id);
+    zn_caller_changed(c->api, c->who.user_id);
     zn_reply_empty(reply, 204);
     return 0;
 }

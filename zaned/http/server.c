@@ -206,12 +206,16 @@ static enum MHD_Result answer(struct exchange *x)
     if (rep->content_type)
         MHD_add_response_header(r, "Content-Type", rep->content_type);
     MHD_add_response_header(r, "X-Request-Id", x->req.id);
-    MHD_add_response_header(r, "Cache-Control", "no-store");
     MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
     if (rep->close || atomic_load(&x->s->draining))
         MHD_add_response_header(r, "Connection", "close");
-    for (unsigned i = 0; i < rep->nheaders; i++)
+    bool may_store = false;
+    for (unsigned i = 0; i < rep->nheaders; i++) {
         MHD_add_response_header(r, rep->headers[i].name, rep->headers[i].value);
+        may_store = may_store || strcmp(rep->headers[i].name, "ETag") == 0;
+    }
+    /* What has a tag may be kept by who asked for it, and is asked for again each time. */
+    MHD_add_response_header(r, "Cache-Control", may_store ? "private, no-cache" : "no-store");
     enum MHD_Result q = MHD_queue_response(x->conn, (unsigned)rep->status, r);
     MHD_destroy_response(r);
     zn_debug("request %s %s %s status=%d ms=%lld", x->req.id, x->req.method, x->req.path,
