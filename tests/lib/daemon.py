@@ -216,13 +216,13 @@ class Daemon:
     def run(self, role):
         return subprocess.run([self.program, role], env=self.environment(), capture_output=True, timeout=60)
 
-    def start(self):
+    def start(self, **settings):
         if self.postgres.process is None:
             self.postgres.start()
             self.valkey.start()
             done = self.run("migrate")
             assert done.returncode == 0, done.stderr
-        self.process = subprocess.Popen([self.program, "api"], env=self.environment(),
+        self.process = subprocess.Popen([self.program, "api"], env=self.environment(**settings),
                                         stderr=open(self.root / "log", "ab"))
         wait_until(self._ready, 20, "zaned api")
         return self

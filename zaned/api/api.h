@@ -30,6 +30,7 @@
 struct zn_audit_note;
 struct zn_cache;
 struct zn_config;
+struct zn_flight;
 struct zn_conn;
 struct zn_limits;
 struct zn_loki;
@@ -115,6 +116,7 @@ struct zn_call {
     struct zn_caller who;
     json_t *body; /* parsed JSON body, any type; NULL if the request had none. Borrowed. */
     struct zn_audit_note *notes; /* of the transaction that runs: audit.c */
+    struct zn_flight *flight;       /* it works out an answer that others wait for: answers.c */
     struct zn_once *once;        /* the request has an Idempotency-Key: idempotency.c */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/answers.h"
 #include "zaned/api/cache.h"
 #include "zaned/api/caller.h"
 #include "zaned/api/caller_memory.h"
@@ -13,7 +14,6 @@
 #include "zaned/api/limits.h"
 
 enum { SEGMENTS_MAX = 24, METHODS_TEXT = 64 };
-static const int64_t ANSWER_KEPT_MS = 60000;
 
 struct zn_app {
     struct zn_api *api;
@@ -130,10 +130,8 @@ struct target {
     const struct zn_route *route;
     bool quick;           /* caller and answer are in memory: it is served by the loop */
     struct zn_caller who; /* if quick */
-    const struct kept *answer; /* if quick and the route's answers are kept */
+    struct zn_blob *answer; /* if quick and the route's answers are kept; goes with the reply */
 };
-
-static const struct kept *recall_answer(struct zn_call *c, const struct zn_route *r);
 
 /* Whether all that the request needs is in memory. */
 static bool is_quick(const struct zn_app *app, struct zn_request *req, struct target *t)
@@ -146,7 +144,7 @@ static bool is_quick(const struct zn_app *app, struct zn_request *req, struct ta
         !zn_host_is_ours(app->api->cfg, req) || !zn_caller_recall(&c) ||
         zn_caller_allowed(&c, t->route, &err) < 0)
         return false;
-    if (t->route->cached && !(t->answer = recall_answer(&c, t->route)))
+    if (t->route->cached && !(t->answer = zn_answer_recall(&c)))
         return false;
     t->who = c.who;
     return true;
@@ -174,53 +172,6 @@ static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, siz
     } else {
         zn_reply_error(reply, 404, "not_found", "Not found.", NULL);
     }
-}
-
-/* --- answers that are kept ----------------------------------------------------------------------- */
-
-/* As it is kept: the tag, then the body. */
-struct kept {
-    size_t n; /* of the body */
-    char tag[ZN_ETAG_SIZE + 5];
-    char body[];
-};
-
-static const char *answer_key(struct zn_call *c)
-{
-    const char *guest = zn_guest_of(c);
-
-    return zn_arena_printf(c->arena, "%s|%s|%s", c->who.workspace_id ? c->who.workspace_id : "",
-                           guest ? guest : "", c->req->raw_target);
-}
-
-static const struct kept *recall_answer(struct zn_call *c, const struct zn_route *r)
-{
-    const char *key = r->cached ? answer_key(c) : NULL;
-    size_t n;
-
-    return key ? zn_cache_get(c->api->answers, c->arena, key, &n) : NULL;
-}
-
-static void reply_kept(struct zn_reply *reply, const struct kept *k)
-{
-    zn_reply_text(reply, 200, "application/json", k->body, k->n);
-    zn_reply_header(reply, "ETag", k->tag);
-}
-
-/* Keeps what a handler just answered; `seen`: the generation before it began. */
-static void keep_answer(struct zn_call *c, struct zn_reply *reply, uint64_t seen)
-{
-    size_t n = reply->body.len;
-    const char *key = answer_key(c);
-    struct kept *k = zn_arena_alloc(c->arena, sizeof *k + n);
-
-    if (reply->status != 200 || !k || !key || !n)
-        return;
-    k->n = n;
-    zn_etag_of(reply->body.mem, n, k->tag);
-    memcpy(k->body, reply->body.mem, n);
-    zn_reply_header(reply, "ETag", k->tag);
-    zn_cache_put(c->api->answers, key, seen, ANSWER_KEPT_MS, k, sizeof *k + n);
 }
 
 /* A client that has this document already is told so. */
@@ -306,16 +257,38 @@ static void forget_kept(const struct zn_call *c)
     zn_cache_raise(c->api->answers);
 }
 
+/* Runs the handler; what went wrong is in the reply as well. */
+static void handle(struct zn_call *c, struct zn_reply *reply)
+{
+    struct zn_err err = { 0 };
+
+    if (c->route->handler(c, reply, &err) < 0)
+        zn_reply_err(reply, c->req, &err);
+    forget_kept(c);
+}
+
+static void answer_cached(struct zn_call *c, struct zn_reply *reply)
+{
+    struct zn_blob *kept = zn_answer_begin(c);
+
+    if (kept) {
+        zn_answer_reply(c, reply, kept);
+        return;
+    }
+    handle(c, reply);
+    zn_answer_end(c, reply);
+}
+
 static int answer(struct zn_call *c, const struct target *t, struct zn_reply *reply, struct zn_err *err)
 {
-    const struct kept *k = t->answer;
-    uint64_t seen = zn_cache_generation(c->api->answers);
     int r;
 
-    if (!k && t->route->cached && strcmp(c->req->method, "GET") == 0)
-        k = recall_answer(c, t->route);
-    if (k) {
-        reply_kept(reply, k);
+    if (t->answer) {
+        zn_answer_reply(c, reply, t->answer);
+        return 0;
+    }
+    if (t->route->cached && strcmp(c->req->method, "GET") == 0) {
+        answer_cached(c, reply);
         return 0;
     }
     if (parse_body(c, reply))
@@ -323,12 +296,7 @@ static int answer(struct zn_call *c, const struct target *t, struct zn_reply *re
     r = zn_once_begin(c, reply, err);
     if (r)
         return r < 0 ? -1 : 0;
-    r = t->route->handler(c, reply, err);
-    forget_kept(c);
-    if (r == 0 && t->route->cached && strcmp(c->req->method, "GET") == 0)
-        keep_answer(c, reply, seen);
-    if (r < 0)
-        zn_reply_err(reply, c->req, err);
+    handle(c, reply);
     zn_once_end(c, reply);
     return 0;
 }
@@ -341,6 +309,8 @@ static void on_handle(void *self, struct zn_request *req, struct zn_reply *reply
     struct zn_err err = { 0 };
     int r = admit(&c, t, reply, &err);
 
+    if (r && t->answer)
+        zn_blob_unref(t->answer);
     if (r == 0)
         r = answer(&c, t, reply, &err);
     if (r < 0)

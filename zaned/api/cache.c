@@ -14,8 +14,9 @@ struct entry {
     struct entry *newer, *older;  /* by last use */
     uint64_t hash;
     int64_t end_ms;
-    size_t key_len, n, size; /* size: of all of it */
-    _Alignas(max_align_t) char bytes[]; /* data, then the key */
+    struct zn_blob *data;
+    size_t key_len, size; /* size: of all of it */
+    char key[];
 };
 
 struct zn_cache {
@@ -72,6 +73,7 @@ static void drop(struct zn_cache *c, struct entry *e)
     *at = e->chain;
     unlink_use(c, e);
     c->bytes -= e->size;
+    zn_blob_unref(e->data);
     free(e);
 }
 
@@ -84,7 +86,7 @@ static void drop_all(struct zn_cache *c)
 static struct entry *find(struct zn_cache *c, const char *key, size_t n, uint64_t hash)
 {
     for (struct entry *e = c->buckets[hash % BUCKETS]; e; e = e->chain)
-        if (e->hash == hash && e->key_len == n && memcmp(e->bytes + e->n, key, n) == 0)
+        if (e->hash == hash && e->key_len == n && memcmp(e->key, key, n) == 0)
             return e;
     return NULL;
 }
@@ -127,11 +129,11 @@ void zn_cache_trust(struct zn_cache *c, bool trusted)
     pthread_mutex_unlock(&c->lock);
 }
 
-void *zn_cache_get(struct zn_cache *c, struct zn_arena *a, const char *key, size_t *n)
+struct zn_blob *zn_cache_get(struct zn_cache *c, const char *key)
 {
     size_t key_len = strlen(key);
+    struct zn_blob *data = NULL;
     uint64_t hash;
-    void *copy = NULL;
 
     if (!c)
         return NULL;
@@ -145,42 +147,34 @@ void *zn_cache_get(struct zn_cache *c, struct zn_arena *a, const char *key, size
     if (e) {
         unlink_use(c, e);
         link_newest(c, e);
-        copy = zn_arena_memdup(a, e->bytes, e->n);
-        *n = e->n;
+        data = zn_blob_ref(e->data);
     }
     pthread_mutex_unlock(&c->lock);
-    return copy;
+    return data;
 }
 
-static struct entry *entry_new(const char *key, size_t key_len, const void *data, size_t n)
+static struct entry *entry_new(const struct zn_cache *c, const char *key, int64_t ttl_ms, struct zn_blob *data)
 {
-    size_t size = sizeof(struct entry) + n + key_len;
-    struct entry *e = malloc(size);
+    size_t key_len = strlen(key);
+    struct entry *e = malloc(sizeof *e + key_len);
 
     if (!e)
         return NULL;
-    *e = (struct entry){ .key_len = key_len, .n = n, .size = size };
-    memcpy(e->bytes, data, n);
-    memcpy(e->bytes + n, key, key_len);
+    *e = (struct entry){ .hash = hash_of(c, key, key_len),
+                         .end_ms = zn_now_ms() + ttl_ms,
+                         .data = zn_blob_ref(data),
+                         .key_len = key_len,
+                         .size = sizeof *e + key_len + sizeof *data + data->n };
+    memcpy(e->key, key, key_len);
     return e;
 }
 
-void zn_cache_put(struct zn_cache *c, const char *key, uint64_t seen, int64_t ttl_ms, const void *data,
-                  size_t n)
+/* The entry is taken over. */
+static void put(struct zn_cache *c, struct entry *e)
 {
-    struct entry *e = c ? entry_new(key, strlen(key), data, n) : NULL, *old;
+    struct entry *old = find(c, e->key, e->key_len, e->hash);
 
-    if (!e)
-        return;
-    e->hash = hash_of(c, key, e->key_len);
-    e->end_ms = zn_now_ms() + ttl_ms;
-    pthread_mutex_lock(&c->lock);
-    if (!c->trusted || seen != c->generation || e->size > c->max_bytes / 4) {
-        pthread_mutex_unlock(&c->lock);
-        free(e);
-        return;
-    }
-    if ((old = find(c, key, e->key_len, e->hash)))
+    if (old)
         drop(c, old);
     while (c->oldest && c->bytes + e->size > c->max_bytes)
         drop(c, c->oldest);
@@ -188,5 +182,21 @@ void zn_cache_put(struct zn_cache *c, const char *key, uint64_t seen, int64_t tt
     c->buckets[e->hash % BUCKETS] = e;
     link_newest(c, e);
     c->bytes += e->size;
+}
+
+void zn_cache_put(struct zn_cache *c, const char *key, uint64_t seen, int64_t ttl_ms, struct zn_blob *data)
+{
+    struct entry *e = c ? entry_new(c, key, ttl_ms, data) : NULL;
+
+    if (!e)
+        return;
+    pthread_mutex_lock(&c->lock);
+    bool fits = c->trusted && seen == c->generation && e->size <= c->max_bytes / 4;
+    if (fits)
+        put(c, e);
     pthread_mutex_unlock(&c->lock);
+    if (!fits) {
+        zn_blob_unref(e->data);
+        free(e);
+    }
 }

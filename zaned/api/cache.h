@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "base/blob.h"
 
 struct zn_cache; /* owner: the caller */
 
@@ -23,10 +23,10 @@ void zn_cache_raise(struct zn_cache *c);
 /* While changes cannot be heard of, nothing is given or kept. Either way the generation is raised. */
 void zn_cache_trust(struct zn_cache *c, bool trusted);
 
-/* A copy of what is kept under key, in the arena, aligned for any type; NULL if there is nothing. */
-void *zn_cache_get(struct zn_cache *c, struct zn_arena *a, const char *key, size_t *n);
-/* Keeps a copy of n bytes for at most ttl_ms, if `seen` still is the generation. */
-void zn_cache_put(struct zn_cache *c, const char *key, uint64_t seen, int64_t ttl_ms, const void *data,
-                  size_t n);
+/* What is kept under key, a reference for the caller; NULL if there is nothing. */
+struct zn_blob *zn_cache_get(struct zn_cache *c, const char *key);
+/* Keeps data, of which it takes a reference of its own, for at most ttl_ms, if `seen` still is the
+ * generation. */
+void zn_cache_put(struct zn_cache *c, const char *key, uint64_t seen, int64_t ttl_ms, struct zn_blob *data);
 
 #endif

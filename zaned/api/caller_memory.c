@@ -69,27 +69,35 @@ static struct zn_caller *unpack(void *packed)
 bool zn_caller_recall(struct zn_call *c)
 {
     const char *key = key_of(c);
-    size_t n;
-    void *packed = key ? zn_cache_get(c->api->callers, c->arena, key, &n) : NULL;
+    zn_auto_blob packed = key ? zn_cache_get(c->api->callers, key) : NULL;
+    void *copy = packed ? zn_arena_memdup(c->arena, packed->bytes, packed->n) : NULL;
 
-    if (packed)
-        c->who = *unpack(packed);
-    return packed;
+    if (copy)
+        c->who = *unpack(copy);
+    return copy;
+}
+
+static void remember(struct zn_call *c, uint64_t seen)
+{
+    zn_auto_buf struct zn_buf b = ZN_BUF(PACKED_MAX);
+
+    pack(&c->who, &b);
+    zn_auto_blob packed = b.failed ? NULL : zn_blob_new(b.len);
+    if (!packed)
+        return;
+    memcpy(packed->bytes, b.mem, b.len);
+    zn_cache_put(c->api->callers, key_of(c), seen, KEPT_MS, packed);
 }
 
 int zn_caller_find(struct zn_call *c, struct zn_err *err)
 {
     uint64_t seen = zn_cache_generation(c->api->callers);
-    zn_auto_buf struct zn_buf b = ZN_BUF(PACKED_MAX);
 
     if (zn_caller_recall(c))
         return 0;
     if (zn_caller_load(c, err) < 0)
         return -1;
-    if (c->who.user_id) {
-        pack(&c->who, &b);
-        if (!b.failed)
-            zn_cache_put(c->api->callers, key_of(c), seen, KEPT_MS, b.mem, b.len);
-    }
+    if (c->who.user_id)
+        remember(c, seen);
     return 0;
 }

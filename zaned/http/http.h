@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/blob.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -61,6 +62,8 @@ struct zn_reply {
     int status;               /* 0 = nothing was filled in yet */
     const char *content_type; /* literal or arena; NULL with an empty body */
     struct zn_buf body;       /* owned by the server */
+    struct zn_blob *blob;     /* instead of body: its bytes from blob_from on; owned by the server */
+    size_t blob_from;
     struct zn_pair headers[ZN_REPLY_HEADERS_MAX]; /* literal or arena */
     unsigned nheaders;
     bool close;               /* end the connection after this reply */
@@ -71,6 +74,9 @@ void zn_reply_json(struct zn_reply *r, int status, json_t *steals); /* NULL = ou
 void zn_reply_empty(struct zn_reply *r, int status);
 void zn_reply_text(struct zn_reply *r, int status, const char *content_type, const void *data,
                    size_t n); /* copies data */
+/* Sends bytes that are shared, without a copy; takes the caller's reference. */
+void zn_reply_blob(struct zn_reply *r, int status, const char *content_type, struct zn_blob *steals,
+                   size_t from);
 /* Adds a header; value must be a literal or live in the request's arena, without line breaks. */
 void zn_reply_header(struct zn_reply *r, const char *name, const char *value);
 

@@ -52,6 +52,8 @@ const char *zn_request_cookie(const struct zn_request *r, const char *name)
 static void begin(struct zn_reply *r, int status, const char *content_type)
 {
     zn_buf_done(&r->body);
+    zn_blob_unref(r->blob);
+    r->blob = NULL;
     r->body = ZN_BUF(ZN_REPLY_MAX);
     r->status = status;
     r->content_type = content_type;
@@ -87,6 +89,14 @@ void zn_reply_text(struct zn_reply *r, int status, const char *content_type, con
 {
     begin(r, status, content_type);
     zn_buf_add(&r->body, data, n);
+}
+
+void zn_reply_blob(struct zn_reply *r, int status, const char *content_type, struct zn_blob *steals,
+                   size_t from)
+{
+    begin(r, status, content_type);
+    r->blob = steals;
+    r->blob_from = from;
 }
 
 void zn_reply_header(struct zn_reply *r, const char *name, const char *value)

@@ -192,6 +192,30 @@ static enum MHD_Result collect(struct exchange *x, const char *data, size_t *n)
     return MHD_YES;
 }
 
+static void unref_blob(void *blob)
+{
+    zn_blob_unref(blob);
+}
+
+/* The response takes over what the reply's body is made of. */
+static struct MHD_Response *response_of(struct zn_reply *rep)
+{
+    struct MHD_Response *r;
+
+    if (rep->blob) {
+        r = MHD_create_response_from_buffer_with_free_callback_cls(
+            rep->blob->n - rep->blob_from, rep->blob->bytes + rep->blob_from, unref_blob, zn_blob_ref(rep->blob));
+        if (!r)
+            zn_blob_unref(rep->blob);
+    } else {
+        r = MHD_create_response_from_buffer(rep->body.len, rep->body.mem ? rep->body.mem : (char[]){ "" },
+                                            rep->body.mem ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_MUST_COPY);
+        if (r)
+            rep->body = ZN_BUF(ZN_REPLY_MAX);
+    }
+    return r;
+}
+
 static enum MHD_Result answer(struct exchange *x)
 {
     struct zn_reply *rep = &x->reply;
@@ -199,8 +223,7 @@ static enum MHD_Result answer(struct exchange *x)
 
     if (rep->status == 0 || rep->body.failed)
         x->s->cfg.app.refuse(x->s->cfg.app.self, &x->req, 500, "the answer is too large", rep);
-    r = MHD_create_response_from_buffer(rep->body.len, rep->body.mem ? rep->body.mem : (char[]){ "" },
-                                        MHD_RESPMEM_MUST_COPY);
+    r = response_of(rep);
     if (!r)
         return MHD_NO;
     if (rep->content_type)
@@ -312,6 +335,7 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **req_cls,
     if (h->x) {
         atomic_fetch_sub(&h->x->s->running, 1);
         zn_buf_done(&h->x->reply.body);
+        zn_blob_unref(h->x->reply.blob);
         zn_buf_done(&h->x->body);
         zn_arena_done(&h->x->arena);
         free(h->x);
