@@ -92,6 +92,8 @@ static json_t *mounts(enum zn_component_id id, const struct zn_component_def *de
         socket_dir(list, "zn-postgres-run", "/run/postgresql", def->uid);
     if (id == ZN_C_CADDY || id == ZN_C_API)
         bind(list, "/run/zane-status", true, c->run, "/status");
+    if (id == ZN_C_API)
+        bind(list, "/run/zane-view", true, c->run, "/view");
     if (id == ZN_C_CADDY || id == ZN_C_API || id == ZN_C_WORKER)
         bind(list, "/run/caddy", false, c->run, "/caddy");
     if (id == ZN_C_CADDY || id == ZN_C_WORKER)

@@ -1,7 +1,11 @@
 #include "supervisor/server.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/guard.h"
@@ -33,7 +37,7 @@ static const struct zn_httpd_limits page_limits = {
 struct zn_server {
     struct zn_supervisor *s;
     const struct zn_handoff *door;
-    struct zn_httpd *api, *page;
+    struct zn_httpd *api, *view, *page;
     struct zn_timer ping, page_due;
     struct zn_events events;
     struct zn_health_since since[ZN_C_MAX];
@@ -237,6 +241,23 @@ static void on_api(void *arg, struct zn_conn *c, const struct zn_request *r)
         zn_conn_fail(c, 404, "not_found", "no such path");
 }
 
+/* --- view.sock: what zaned-api may ask: it reads, and can neither stop nor start anything ---------- */
+
+static void on_view(void *arg, struct zn_conn *c, const struct zn_request *r)
+{
+    static const char *const open[] = { "/v1/health", "/v1/events", "/v1/components/" };
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        known = known || (r->path.n >= strlen(open[i]) && memcmp(r->path.s, open[i], strlen(open[i])) == 0);
+    if (!method_fits("GET", r->method))
+        zn_conn_fail(c, 405, "method_not_allowed", "this socket is for reading: only GET is allowed");
+    else if (!known)
+        zn_conn_fail(c, 404, "not_found", "no such path");
+    else
+        on_api(arg, c, r);
+}
+
 /* --- status.sock ------------------------------------------------------------------------------- */
 
 static void page_html(struct zn_server *srv, struct zn_conn *c, int status)
@@ -313,8 +334,10 @@ static void on_change(void *arg, unsigned component)
     }
     event = zn_events_add(&srv->events, s->seq, component < ZN_C_MAX ? "component" : "platform",
                           doc);
-    if (event.s)
+    if (event.s) {
         zn_httpd_broadcast(srv->api, event.s, event.n);
+        zn_httpd_broadcast(srv->view, event.s, event.n);
+    }
     if (component == ZN_C_CADDY && s->components[ZN_C_CADDY].process == ZN_P_STOPPING) {
         /* It waits for the streams that it relays: they would hold up its end for as long as it may. */
         send_page_state(srv);
@@ -330,6 +353,7 @@ static void ping(void *arg)
     struct zn_server *srv = arg;
 
     zn_httpd_broadcast(srv->api, ": ping\n\n", 8);
+    zn_httpd_broadcast(srv->view, ": ping\n\n", 8);
     zn_httpd_broadcast(srv->page, ": ping\n\n", 8);
     zn_timer_set(srv->s->loop, &srv->ping, PING_MS);
 }
@@ -344,6 +368,16 @@ static int open_sockets(struct zn_server *srv, struct zn_err *err)
         return -1;
     snprintf(path, sizeof path, "%s/supervisor.sock", run);
     if (zn_httpd_open(srv->s->loop, path, 0600, &api_limits, on_api, srv, &srv->api, err) < 0)
+        return -1;
+    /* The folder lets in zaned's user only; the containers of apps never see it. */
+    snprintf(path, sizeof path, "%s/view", run);
+    uid_t owner = zn_component_def(ZN_C_API, false)->uid;
+    if (zn_mkdirs(path, 0700, err) < 0)
+        return -1;
+    if (chmod(path, 0700) < 0 || (geteuid() == 0 && chown(path, owner, owner) < 0))
+        return zn_fail_errno(err, errno, "setting owner and mode of %s", path);
+    snprintf(path, sizeof path, "%s/view/view.sock", run);
+    if (zn_httpd_open(srv->s->loop, path, 0666, &api_limits, on_view, srv, &srv->view, err) < 0)
         return -1;
     snprintf(path, sizeof path, "%s/status/status.sock", run);
     return zn_httpd_open(srv->s->loop, path, 0666, &page_limits, on_page, srv, &srv->page, err);
@@ -363,6 +397,7 @@ int zn_server_start(struct zn_supervisor *s, const struct zn_handoff *door, stru
     zn_events_init(&srv->events, s->started_ns);
     if (open_sockets(srv, err) < 0) {
         zn_httpd_close(srv->api);
+        zn_httpd_close(srv->view);
         free(srv);
         return -1;
     }
@@ -382,6 +417,7 @@ void zn_server_stop(struct zn_server *srv)
     zn_timer_clear(srv->s->loop, &srv->page_due);
     send_page_state(srv);
     zn_httpd_close(srv->api);
+    zn_httpd_close(srv->view);
     zn_httpd_close(srv->page);
     zn_events_done(&srv->events);
     free(srv);

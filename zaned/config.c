@@ -49,6 +49,7 @@ static const struct option options[] = {
     T("ZN_CADDY_PROBE", caddy_probe, "/run/caddy/probe.sock", "Caddy's probe socket"),
     T("ZN_EDGE_DIR", edge_dir, "/var/lib/zane-edge", "folder of the proxy's upstream files"),
     T("ZN_HANDOFF", handoff, "/run/zane-logs/handoff.sock", "supervisor's log hand-over socket"),
+    T("ZN_SUPERVISOR", supervisor, "/run/zane-view/view.sock", "the supervisor's socket for reading"),
     T("ZN_STATE_DIR", state_dir, "/var/lib/zaned", "folder of the collector's buffer"),
     T("ZN_SECRETS", secrets_dir, "/run/secrets", "folder with one file for each secret"),
     T("ZN_MIGRATIONS", migrations_dir, "/usr/share/zaned/migrations", "folder of migrations"),
@@ -56,6 +57,7 @@ static const struct option options[] = {
     N("ZN_PORT", port, "0", 0, 65535, "port; 0 = the role's own (api 8080, worker 8081, collector 8082)"),
     N("ZN_RATE_ACCOUNT", rate_account, "6000", 0, 100000000,
       "most API requests of one account or token in a minute; 0 = any number"),
+    N("ZN_CONNECTIONS", connections, "8192", 64, 100000, "most connections of the API at once"),
     N("ZN_STANDBY_COLLECTOR", standby_collector, "0", 0, 1, "1 = the worker runs a standby collector"),
 };
 enum { NOPTIONS = sizeof options / sizeof *options };

@@ -23,11 +23,13 @@ struct zn_config {
     const char *caddy_edge, *caddy_probe;
     const char *edge_dir;      /* folder of the proxy's upstream files */
     const char *handoff;       /* path of the supervisor's log hand-over socket */
+    const char *supervisor;    /* path of the supervisor's socket for reading */
     const char *state_dir;     /* the collector's buffer */
     const char *secrets_dir, *migrations_dir;
     const char *listen;        /* address the role binds, "0.0.0.0" */
     long long port;            /* 0 = the role's own (api 8080, worker 8081, collector 8082) */
     long long rate_account; /* requests a minute */
+    long long connections;
     long long standby_collector;
 };
 

@@ -1,13 +1,16 @@
 /* zaned: one binary, one role a process. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "zaned/api/api.h"
 #include "zaned/api/cache.h"
+#include "zaned/api/events.h"
 #include "zaned/api/limits.h"
 #include "zaned/api/notices.h"
 #include "zaned/api/session.h"
@@ -21,7 +24,7 @@
 #include "zaned/worker_main.h"
 
 static const size_t CALLERS_BYTES = 4 << 20, ANSWERS_BYTES = 8 << 20;
-enum { API_PORT = 8080, API_WORKERS = 8, API_QUEUE = 256, API_CONNS = 512 };
+enum { API_PORT = 8080, API_WORKERS = 8, API_QUEUE = 1024 };
 static const int64_t MIGRATE_WAIT_MS = 60000, DRAIN_MS = 5000;
 
 static int open_store(const struct zn_config *cfg, const char *application, unsigned conns,
@@ -138,6 +141,24 @@ static int open_parts(const struct zn_config *cfg, struct api_role *r, struct zn
     return ret;
 }
 
+/* As configured, within what the process may open beside its other files. */
+static unsigned connections(const struct zn_config *cfg)
+{
+    struct rlimit files;
+    rlim_t others = 256;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return 512;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        zn_warn("the number of open files could not be raised: %s", strerror(errno));
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur <= 2 * others)
+        return (unsigned)files.rlim_cur / 2;
+    rlim_t most = files.rlim_cur - others;
+    return (rlim_t)cfg->connections < most ? (unsigned)cfg->connections : (unsigned)most;
+}
+
 static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_err *err)
 {
     if (open_parts(cfg, r, err) < 0)
@@ -150,7 +171,8 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
     r->api.callers = zn_cache_new(CALLERS_BYTES);
     r->api.answers = zn_cache_new(ANSWERS_BYTES);
     if (zn_limits_new(r->api.sessions, (int)cfg->rate_account, &r->api.limits, err) < 0 ||
-        zn_notices_start(r->api.store, r->api.callers, r->api.answers, &r->notices, err) < 0)
+        zn_notices_start(r->api.store, r->api.callers, r->api.answers, &r->notices, err) < 0 ||
+        zn_events_start(cfg->supervisor, &r->api.events, err) < 0)
         return -1;
     if (zn_app_new(&r->api, zn_all_routes, zn_all_nroutes, &r->app, err) < 0)
         return -1;
@@ -158,7 +180,7 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
                                   .port = cfg->port ? (int)cfg->port : API_PORT,
                                   .workers = API_WORKERS,
                                   .queue = API_QUEUE,
-                                  .max_conns = API_CONNS,
+                                  .max_conns = connections(cfg),
                                   .arrive_ms = 30000,
                                   .wait_ms = 10000,
                                   .app = zn_app_http(r->app) };
@@ -187,6 +209,7 @@ static int api_main(const struct zn_config *cfg)
     }
     zn_server_stop(r.server, DRAIN_MS);
     zn_app_free(r.app);
+    zn_events_stop(r.api.events);
     zn_notices_stop(r.notices);
     zn_limits_free(r.api.limits);
     zn_cache_free(r.api.answers);

@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
 from daemon import APP_DOMAIN, Daemon  # noqa: E402
+from supervisor_host import Host  # noqa: E402
 
 CONNECTIONS, SECONDS = 64, 5
 missed = []
@@ -43,7 +44,8 @@ class Box:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.daemon = Daemon()
-        self.daemon.start(ZN_RATE_ACCOUNT="0")
+        self.supervisor = Host(ROOT / "build").start()
+        self.daemon.start(ZN_RATE_ACCOUNT="0", ZN_SUPERVISOR=str(self.supervisor.run / "view/view.sock"))
         self.admin = self.daemon.first_admin()
         self.cookie = f"sessionid={self.admin.cookies['sessionid']}"
 
@@ -83,6 +85,7 @@ class Box:
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
 
     def done(self):
+        self.supervisor.close()
         assert self.daemon.stop() == 0
 
 

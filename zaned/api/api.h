@@ -32,6 +32,7 @@ struct zn_cache;
 struct zn_config;
 struct zn_flight;
 struct zn_conn;
+struct zn_events;
 struct zn_limits;
 struct zn_loki;
 struct zn_once;
@@ -96,6 +97,7 @@ struct zn_api {
     struct zn_loki *loki;
     const char *ingest_token, *setup_token; /* never NULL or empty */
     struct zn_cache *callers, *answers; /* NULL: nothing is kept */
+    struct zn_events *events;           /* of the supervisor */
     struct zn_limits *limits;           /* NULL: nothing is counted for accounts */
 };
 

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "zaned/api/api.h"
+#include "zaned/api/events.h"
 #include "zaned/api/session.h"
 #include "zaned/config.h"
 #include "zaned/store/store.h"
@@ -105,6 +105,33 @@ static int check_certificates(struct zn_call *c, struct zn_reply *reply, struct 
     return 0;
 }
 
+static int system_health(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    json_t *doc;
+
+    if (zn_events_ask(c->api->events, "/v1/health", &doc, err) < 0)
+        return -1;
+    zn_reply_json(reply, 200, doc);
+    return 0;
+}
+
+struct event_query {
+    const char *since;
+};
+static const struct zn_jfield event_query[] = {
+    ZN_J(event_query, since, STR, .min = 1, .max = 60, .help = "as the header Last-Event-ID, which counts more"),
+};
+
+static int system_events(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct event_query q = { 0 };
+    const char *last = zn_request_header(c->req, "Last-Event-ID");
+
+    if (zn_call_query(c, &q, NULL, err) < 0)
+        return -1;
+    return zn_events_stream(c->api->events, last ? last : q.since, reply, err);
+}
+
 struct certificate_query {
     const char *domain;
 };
@@ -122,6 +149,13 @@ const struct zn_route zn_system_routes[] = {
     { .method = "GET", .path = "/api/settings", .scope = ZN_SCOPE_SESSION, .handler = settings,
       .name = "settings", .summary = "Domains and version of the platform",
       .answers = { { 200, "Settings" } } },
+    { .method = "GET", .path = "/api/system/health", .scope = ZN_SCOPE_SUPERUSER, .handler = system_health,
+      .name = "system_health", .summary = "The state of every component of the platform, from the supervisor",
+      .answers = { { 200, "SystemHealth" } } },
+    { .method = "GET", .path = "/api/system/events", .scope = ZN_SCOPE_SUPERUSER, .handler = system_events,
+      .name = "system_events",
+      .summary = "Stream of the platform's changes: snapshot, then component and platform, away",
+      .query = ZN_FIELDS(event_query), .answers = { { 200, "EventStream" } } },
     { .method = "GET", .path = "/api/_proxy/check-certiticates", .scope = ZN_SCOPE_PUBLIC,
       .handler = check_certificates, .throttle = ZN_THROTTLE_TLS, .name = "check_certificates",
       .summary = "Whether a certificate may be made for a domain; asked by the proxy",

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/blob.h"
@@ -58,12 +59,26 @@ const char *zn_request_header(const struct zn_request *r, const char *name);
 /* Value of a cookie, copied into the arena; NULL if absent. */
 const char *zn_request_cookie(const struct zn_request *r, const char *name);
 
+/* A body that comes bit by bit, such as a stream of events. */
+struct zn_stream;
+struct zn_stream_source {
+    void *self;
+    /* Once, on the loop thread: from here on zn_stream_wake(s) may be called, by any thread, until end(). */
+    void (*begin)(void *self, struct zn_stream *s);
+    /* On the loop thread: at most n bytes into p; 0 = nothing for now, -1 = that was all. Never waits. */
+    ssize_t (*read)(void *self, char *p, size_t n);
+    /* The exchange is over, whatever ended it; begin() may not have been called. */
+    void (*end)(void *self);
+};
+void zn_stream_wake(struct zn_stream *s); /* there is something to read */
+
 struct zn_reply {
     int status;               /* 0 = nothing was filled in yet */
     const char *content_type; /* literal or arena; NULL with an empty body */
     struct zn_buf body;       /* owned by the server */
     struct zn_blob *blob;     /* instead of body: its bytes from blob_from on; owned by the server */
     size_t blob_from;
+    struct zn_stream_source stream; /* instead of both if read is set */
     struct zn_pair headers[ZN_REPLY_HEADERS_MAX]; /* literal or arena */
     unsigned nheaders;
     bool close;               /* end the connection after this reply */
@@ -77,6 +92,8 @@ void zn_reply_text(struct zn_reply *r, int status, const char *content_type, con
 /* Sends bytes that are shared, without a copy; takes the caller's reference. */
 void zn_reply_blob(struct zn_reply *r, int status, const char *content_type, struct zn_blob *steals,
                    size_t from);
+/* A 200 whose body is read from the source as it comes; source->end is called for sure. */
+void zn_reply_stream(struct zn_reply *r, const char *content_type, const struct zn_stream_source *source);
 /* Adds a header; value must be a literal or live in the request's arena, without line breaks. */
 void zn_reply_header(struct zn_reply *r, const char *name, const char *value);
 
@@ -100,7 +117,7 @@ struct zn_server_config {
     int port;             /* 0 = any, see zn_server_port */
     unsigned workers;     /* threads of the WORKER lane; 0 = LOOP only */
     unsigned queue;       /* requests that may wait for a worker; beyond: 503 */
-    unsigned max_conns;
+    unsigned max_conns;   /* beyond it the connection that has been idle longest makes room */
     int64_t arrive_ms;    /* a request must have arrived whole by then, else 408 */
     int64_t wait_ms;      /* longest wait for a worker, else 503 */
     struct zn_http_app app;

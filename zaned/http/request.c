@@ -54,6 +54,9 @@ static void begin(struct zn_reply *r, int status, const char *content_type)
     zn_buf_done(&r->body);
     zn_blob_unref(r->blob);
     r->blob = NULL;
+    if (r->stream.end)
+        r->stream.end(r->stream.self);
+    r->stream = (struct zn_stream_source){ 0 };
     r->body = ZN_BUF(ZN_REPLY_MAX);
     r->status = status;
     r->content_type = content_type;
@@ -97,6 +100,12 @@ void zn_reply_blob(struct zn_reply *r, int status, const char *content_type, str
     begin(r, status, content_type);
     r->blob = steals;
     r->blob_from = from;
+}
+
+void zn_reply_stream(struct zn_reply *r, const char *content_type, const struct zn_stream_source *source)
+{
+    begin(r, 200, content_type);
+    r->stream = *source;
 }
 
 void zn_reply_header(struct zn_reply *r, const char *name, const char *value)

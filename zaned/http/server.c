@@ -15,9 +15,12 @@
 #include "base/encode.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "zaned/http/conns.h"
 #include "zaned/http/http.h"
+#include "zaned/http/stream.h"
 
-enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 65536 };
+enum { SPARE_CONNS = 64 }; /* until those that make room are closed */
+enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 12288 };
 static const size_t SWALLOW_MAX = 16 << 20; /* of a refused body, so that the answer can be read */
 
 enum phase { COLLECT, WORKING, ANSWER };
@@ -48,6 +51,8 @@ struct zn_server {
     atomic_uint running; /* exchanges between head and end of the answer */
     atomic_bool draining;
     bool stop;
+    struct zn_streams streams;
+    struct zn_conns conns; /* the loop thread's */
 };
 
 /* --- reading the head ----------------------------------------------------------------------------- */
@@ -198,11 +203,14 @@ static void unref_blob(void *blob)
 }
 
 /* The response takes over what the reply's body is made of. */
-static struct MHD_Response *response_of(struct zn_reply *rep)
+static struct MHD_Response *response_of(struct exchange *x)
 {
+    struct zn_reply *rep = &x->reply;
     struct MHD_Response *r;
 
-    if (rep->blob) {
+    if (rep->stream.read) {
+        r = zn_stream_response(&x->s->streams, x->conn, &rep->stream);
+    } else if (rep->blob) {
         r = MHD_create_response_from_buffer_with_free_callback_cls(
             rep->blob->n - rep->blob_from, rep->blob->bytes + rep->blob_from, unref_blob, zn_blob_ref(rep->blob));
         if (!r)
@@ -223,7 +231,7 @@ static enum MHD_Result answer(struct exchange *x)
 
     if (rep->status == 0 || rep->body.failed)
         x->s->cfg.app.refuse(x->s->cfg.app.self, &x->req, 500, "the answer is too large", rep);
-    r = response_of(rep);
+    r = response_of(x);
     if (!r)
         return MHD_NO;
     if (rep->content_type)
@@ -241,9 +249,20 @@ static enum MHD_Result answer(struct exchange *x)
     MHD_add_response_header(r, "Cache-Control", may_store ? "private, no-cache" : "no-store");
     enum MHD_Result q = MHD_queue_response(x->conn, (unsigned)rep->status, r);
     MHD_destroy_response(r);
+    zn_conns_busy(&x->s->conns, x->conn, true);
     zn_debug("request %s %s %s status=%d ms=%lld", x->req.id, x->req.method, x->req.path,
              rep->status, (long long)(zn_now_ms() - x->began_ms));
     return q;
+}
+
+/* Requests of one address that wait; the lock is held. */
+static unsigned waiting_of(const struct zn_server *s, const char *client)
+{
+    unsigned n = 0;
+
+    for (const struct exchange *x = s->head; x; x = x->next)
+        n += strcmp(x->req.client, client) == 0;
+    return n;
 }
 
 static enum MHD_Result to_worker(struct exchange *x)
@@ -252,10 +271,11 @@ static enum MHD_Result to_worker(struct exchange *x)
     bool full;
 
     pthread_mutex_lock(&s->lock);
-    full = s->stop || s->waiting >= s->cfg.queue;
+    full = s->stop || s->waiting >= s->cfg.queue || waiting_of(s, x->req.client) >= s->cfg.queue / 2;
     if (!full) {
         x->phase = WORKING;
         x->queued_ms = zn_now_ms();
+        zn_conns_busy(&s->conns, x->conn, true);
         MHD_suspend_connection(x->conn);
         x->next = NULL;
         *s->tail = x;
@@ -328,12 +348,14 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **req_cls,
     struct holder *h = *req_cls;
 
     (void)arg;
-    (void)conn;
     (void)why;
     if (!h)
         return;
     if (h->x) {
         atomic_fetch_sub(&h->x->s->running, 1);
+        zn_conns_busy(&h->x->s->conns, conn, false);
+        if (h->x->reply.stream.end)
+            h->x->reply.stream.end(h->x->reply.stream.self);
         zn_buf_done(&h->x->reply.body);
         zn_blob_unref(h->x->reply.blob);
         zn_buf_done(&h->x->body);
@@ -397,7 +419,8 @@ static int start_daemon(struct zn_server *s, struct zn_err *err)
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
         (uint16_t)s->cfg.port, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, silent, NULL,
         MHD_OPTION_URI_LOG_CALLBACK, hold_uri, NULL, MHD_OPTION_SOCK_ADDR, &sa,
-        MHD_OPTION_CONNECTION_LIMIT, s->cfg.max_conns, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_OPTION_CONNECTION_LIMIT, s->cfg.max_conns + SPARE_CONNS,
+        MHD_OPTION_NOTIFY_CONNECTION, zn_conns_notify, &s->conns, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONN_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(s->cfg.arrive_ms / 1000 + 60), MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
@@ -419,6 +442,8 @@ int zn_server_start(const struct zn_server_config *cfg, struct zn_server **ret, 
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
     json_object_seed(0);
+    zn_streams_init(&s->streams);
+    s->conns.max = cfg->max_conns;
     while (s->nthreads < cfg->workers &&
            pthread_create(&s->threads[s->nthreads], NULL, worker_main, s) == 0)
         s->nthreads++;
@@ -457,6 +482,7 @@ void zn_server_stop(struct zn_server *s, int64_t drain_ms)
         if (fd != MHD_INVALID_SOCKET)
             close(fd);
         atomic_store(&s->draining, true);
+        zn_streams_close(&s->streams);
         drain(s, drain_ms);
     }
     /* The workers finish what is queued: no connection may stay suspended. */
@@ -470,6 +496,7 @@ void zn_server_stop(struct zn_server *s, int64_t drain_ms)
         MHD_stop_daemon(s->daemon);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->more);
+    zn_streams_done(&s->streams);
     free(s->threads);
     free(s);
 }

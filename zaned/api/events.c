@@ -1,0 +1,340 @@
+#include "zaned/api/events.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/blob.h"
+#include "base/clock.h"
+#include "base/http.h"
+#include "base/log.h"
+
+enum { RING = 256, ID_SIZE = 64, LINE_MAX_BYTES = 1 << 20 };
+static const int64_t ASK_MS = 2000, STREAM_MS = 86400000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000;
+
+/* One frame as it goes out, its blank line included. Comments have no id. */
+struct frame {
+    char id[ID_SIZE];
+    struct zn_blob *text;
+};
+
+struct reader {
+    struct reader *next, **at;
+    struct zn_events *hub;
+    struct zn_stream *stream; /* NULL until it begins */
+    uint64_t next_frame;
+    struct zn_blob *now;      /* being sent, from `sent` on */
+    size_t sent;
+};
+
+struct zn_events {
+    char *socket;
+    int wake; /* eventfd: readable for good once it stops */
+    atomic_bool stop;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    struct frame ring[RING];
+    uint64_t n; /* frames so far: the next goes to ring[n % RING] */
+    bool away;  /* the supervisor does not answer */
+    struct reader *readers;
+    /* The listener's own: */
+    struct zn_buf frame, line;
+    char id[ID_SIZE];
+};
+
+/* --- frames out --------------------------------------------------------------------------------------- */
+
+static struct zn_blob *blob_of(const char *text, size_t n)
+{
+    struct zn_blob *b = zn_blob_new(n);
+
+    if (b)
+        memcpy(b->bytes, text, n);
+    return b;
+}
+
+static void publish(struct zn_events *e, const char *id, const char *text, size_t n)
+{
+    struct zn_blob *b = blob_of(text, n);
+
+    if (!b)
+        return;
+    pthread_mutex_lock(&e->lock);
+    struct frame *f = &e->ring[e->n++ % RING];
+    zn_blob_unref(f->text);
+    f->text = b;
+    snprintf(f->id, sizeof f->id, "%s", id);
+    for (struct reader *r = e->readers; r; r = r->next)
+        if (r->stream)
+            zn_stream_wake(r->stream);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void set_away(struct zn_events *e, bool away)
+{
+    static const char text[] = "event: away\ndata: {\"reason\":\"the supervisor does not answer\"}\n\n";
+
+    if (e->away == away)
+        return;
+    e->away = away;
+    if (away)
+        publish(e, "", text, sizeof text - 1);
+}
+
+/* --- frames in ---------------------------------------------------------------------------------------- */
+
+static void end_line(struct zn_events *e)
+{
+    const char *line = zn_buf_str(&e->line);
+
+    if (!line || !*line) { /* a blank line ends the frame */
+        zn_buf_putc(&e->frame, '\n');
+        if (e->frame.len > 1 && !e->frame.failed)
+            publish(e, e->id, e->frame.mem, e->frame.len);
+        zn_buf_clear(&e->frame);
+        e->id[0] = '\0';
+    } else if (strncmp(line, "retry:", 6) != 0) {
+        if (strncmp(line, "id: ", 4) == 0)
+            snprintf(e->id, sizeof e->id, "%s", line + 4);
+        zn_buf_printf(&e->frame, "%s\n", line);
+    }
+    zn_buf_clear(&e->line);
+}
+
+static int on_bytes(void *arg, const char *p, size_t n)
+{
+    struct zn_events *e = arg;
+
+    set_away(e, false);
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] == '\n')
+            end_line(e);
+        else if (p[i] != '\r')
+            zn_buf_putc(&e->line, p[i]);
+    }
+    return e->line.failed || e->frame.failed ? -1 : 0;
+}
+
+static int listen_once(struct zn_events *e, struct zn_err *err)
+{
+    ZN_AUTO(zn_http_resp_done) struct zn_http_resp resp = { 0 };
+    struct zn_http_req req = { .unix_path = e->socket, .method = "GET", .target = "/v1/events",
+                               .deadline_ms = STREAM_MS, .sink = on_bytes, .sink_arg = e,
+                               .cancel_fd = e->wake };
+
+    zn_buf_clear(&e->frame);
+    zn_buf_clear(&e->line);
+    e->id[0] = '\0';
+    return zn_http_call(&req, &resp, err);
+}
+
+static void *events_main(void *arg)
+{
+    struct zn_events *e = arg;
+    unsigned failures = 0;
+
+    while (!atomic_load(&e->stop)) {
+        struct pollfd p = { .fd = e->wake, .events = POLLIN };
+        struct zn_err err = { 0 };
+        uint64_t before = e->n;
+
+        listen_once(e, &err);
+        if (atomic_load(&e->stop))
+            break;
+        failures = e->n > before + 1 ? 0 : failures + 1;
+        set_away(e, true);
+        if (failures % 20 == 1)
+            zn_warn("events of the supervisor: %s", err.msg[0] ? err.msg : "the stream ended");
+        poll(&p, 1, (int)zn_backoff_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS, failures * 2654435761u));
+    }
+    return NULL;
+}
+
+int zn_events_start(const char *socket, struct zn_events **ret, struct zn_err *err)
+{
+    struct zn_events *e = calloc(1, sizeof *e);
+    int r;
+
+    if (!e || !(e->socket = strdup(socket))) {
+        free(e);
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    }
+    e->frame = e->line = ZN_BUF(LINE_MAX_BYTES);
+    pthread_mutex_init(&e->lock, NULL);
+    e->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = e->wake < 0 ? errno : pthread_create(&e->thread, NULL, events_main, e);
+    if (r) {
+        if (e->wake >= 0)
+            close(e->wake);
+        free(e->socket);
+        free(e);
+        return zn_fail_errno(err, r, "starting the thread of events");
+    }
+    *ret = e;
+    return 0;
+}
+
+void zn_events_stop(struct zn_events *e)
+{
+    uint64_t one = 1;
+
+    if (!e)
+        return;
+    atomic_store(&e->stop, true);
+    if (write(e->wake, &one, sizeof one) < 0)
+        zn_warn("events: eventfd: %s", strerror(errno));
+    pthread_join(e->thread, NULL);
+    for (size_t i = 0; i < RING; i++)
+        zn_blob_unref(e->ring[i].text);
+    zn_buf_done(&e->frame);
+    zn_buf_done(&e->line);
+    pthread_mutex_destroy(&e->lock);
+    close(e->wake);
+    free(e->socket);
+    free(e);
+}
+
+/* --- readers ------------------------------------------------------------------------------------------ */
+
+int zn_events_ask(struct zn_events *e, const char *path, json_t **ret, struct zn_err *err)
+{
+    ZN_AUTO(zn_http_resp_done) struct zn_http_resp resp = { 0 };
+    struct zn_http_req req = { .unix_path = e->socket, .method = "GET", .target = path, .deadline_ms = ASK_MS };
+
+    if (zn_http_call(&req, &resp, err) < 0)
+        return zn_fail(err, ZN_UNAVAILABLE, "the supervisor does not answer");
+    if (resp.status != 200)
+        return zn_fail(err, ZN_UNAVAILABLE, "the supervisor answered %d", resp.status);
+    return zn_json_parse(resp.body.mem, resp.body.len, ret, err);
+}
+
+static void reader_begin(void *self, struct zn_stream *s)
+{
+    struct reader *r = self;
+    struct zn_events *e = r->hub;
+
+    pthread_mutex_lock(&e->lock);
+    r->stream = s;
+    r->next = e->readers;
+    r->at = &e->readers;
+    if (r->next)
+        r->next->at = &r->next;
+    e->readers = r;
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* The next frame into r->now. 1 there is one · 0 not yet · -1 it is gone: the reader was too slow. */
+static int next_frame(struct reader *r)
+{
+    struct zn_events *e = r->hub;
+    int ret = 0;
+
+    pthread_mutex_lock(&e->lock);
+    if (r->next_frame + RING < e->n) {
+        ret = -1;
+    } else if (r->next_frame < e->n) {
+        r->now = zn_blob_ref(e->ring[r->next_frame++ % RING].text);
+        r->sent = 0;
+        ret = 1;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return ret;
+}
+
+static ssize_t reader_read(void *self, char *p, size_t n)
+{
+    struct reader *r = self;
+    int more = r->now ? 1 : next_frame(r);
+
+    if (more <= 0)
+        return more;
+    size_t left = r->now->n - r->sent, k = left < n ? left : n;
+    memcpy(p, r->now->bytes + r->sent, k);
+    r->sent += k;
+    if (r->sent == r->now->n) {
+        zn_blob_unref(r->now);
+        r->now = NULL;
+    }
+    return (ssize_t)k;
+}
+
+static void reader_end(void *self)
+{
+    struct reader *r = self;
+
+    pthread_mutex_lock(&r->hub->lock);
+    if (r->at) {
+        *r->at = r->next;
+        if (r->next)
+            r->next->at = r->at;
+    }
+    pthread_mutex_unlock(&r->hub->lock);
+    zn_blob_unref(r->now);
+    free(r);
+}
+
+/* Where a reader goes on that has seen `last`; id: of the newest event. False: last is not known (any more). */
+static bool place_of(struct zn_events *e, const char *last, uint64_t *ret, char id[ID_SIZE])
+{
+    uint64_t oldest = e->n > RING ? e->n - RING : 0;
+    bool found = false;
+
+    id[0] = '\0';
+    pthread_mutex_lock(&e->lock);
+    *ret = e->n;
+    for (uint64_t i = e->n; i > oldest; i--) {
+        const struct frame *f = &e->ring[(i - 1) % RING];
+
+        if (f->id[0] && !id[0])
+            snprintf(id, ID_SIZE, "%s", f->id);
+        if (last && f->id[0] && strcmp(f->id, last) == 0) {
+            *ret = i;
+            found = true;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&e->lock);
+    return found;
+}
+
+static struct zn_blob *snapshot(struct zn_events *e, const char *id, struct zn_err *err)
+{
+    zn_auto_json doc = NULL;
+    zn_auto_buf struct zn_buf b = ZN_BUF(LINE_MAX_BYTES);
+
+    if (zn_events_ask(e, "/v1/health", &doc, err) < 0)
+        return NULL;
+    zn_auto_mem char *text = json_dumps(doc, JSON_COMPACT);
+    zn_buf_puts(&b, "retry: 1000\n\n");
+    if (*id)
+        zn_buf_printf(&b, "id: %s\n", id);
+    zn_buf_printf(&b, "event: snapshot\ndata: %s\n\n", text ? text : "{}");
+    struct zn_blob *ret = b.failed ? NULL : blob_of(b.mem, b.len);
+    if (!ret)
+        zn_fail(err, ZN_INTERNAL, "out of memory");
+    return ret;
+}
+
+int zn_events_stream(struct zn_events *e, const char *last, struct zn_reply *reply, struct zn_err *err)
+{
+    struct reader *r = calloc(1, sizeof *r);
+    char id[ID_SIZE];
+
+    if (!r)
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
+    r->hub = e;
+    /* The place before the state: what happens in between is told twice rather than not at all. */
+    if (!place_of(e, last, &r->next_frame, id) && !(r->now = snapshot(e, id, err))) {
+        free(r);
+        return -1;
+    }
+    zn_reply_stream(reply, "text/event-stream",
+                    &(struct zn_stream_source){ r, reader_begin, reader_read, reader_end });
+    return 0;
+}
