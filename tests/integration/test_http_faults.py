@@ -81,12 +81,13 @@ def test_bad_targets(daemon, target):
 
 @pytest.mark.parametrize("junk", [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
                                   b"POST /api/auth/login/ HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-                                  b"GET / HTTP/1.1\r\nHost: dash.test\r\n" + b"A: b\r\n" * 5000 + b"\r\n"])
+                                  b"GET / HTTP/1.1\r\nHost: dash.test\r\n" + b"A: b\r\n" * 5000 + b"\r\n"],
+                         ids=["bytes", "no target", "version", "length", "headers"])
 def test_junk_never_kills(daemon, junk):
     try:
         got = raw(daemon.port, junk, deadline=3)
-    except TimeoutError:
-        got = b""  # a half-closed connection may stay until the server's own deadline; it holds nobody up
+    except (TimeoutError, ConnectionError):
+        got = b""  # cut off; or a half-closed connection may stay until the server's own deadline; it holds nobody up
     assert not got or 400 <= status(got) < 600
     assert daemon.client().get("/healthz").status == 200
 
