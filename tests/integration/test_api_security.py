@@ -335,6 +335,12 @@ def test_login_goes_on_to_own_paths_only(daemon, user):
         assert go(bad).errors() == [("redirect_to", "invalid")], bad
 
 
+def test_names_and_codes_are_checked(daemon):
+    a = From(daemon.port).login("a\nb", "x" * 256, recovery_code="y" * 41, totp_code="")
+    assert a.errors() == [("username", "invalid"), ("password", "max_length"), ("totp_code", "blank"),
+                          ("recovery_code", "max_length")]
+
+
 def test_cookies(daemon, user):
     def cookies(**headers):
         a = From(daemon.port).call("POST", "/api/auth/login/", {"username": user.name, "password": PASSWORD}, headers)
@@ -416,7 +422,8 @@ def owner(admin, daemon):
 
 def test_the_log_tells_who_did_what(daemon, owner, user, shapes):
     here, client = owner.log_in(), user.log_in()
-    token = make_token(client)
+    made = client.post("/api/tokens/", {"name": "a read one", "scope": "read"})
+    token = made.json()
     page = shapes(here.get(f"/api/audit/?target={token['id']}"), "AuditPage").json()
     assert page["next"] is None and len(page["results"]) == 1
     entry = page["results"][0]
@@ -424,8 +431,15 @@ def test_the_log_tells_who_did_what(daemon, owner, user, shapes):
     assert entry["address"] == client.fixed["X-Forwarded-For"] and entry["token_id"] is None
     assert entry["session_id"] in [s["id"] for s in client.get("/api/auth/sessions/").json()]
     assert token["token"] not in json.dumps(entry) and entry["after"]["name"] == "a read one"
-    asked = here.get("/api/ping/").headers["X-Request-Id"]
-    assert re.fullmatch(re.sub("[0-9a-zA-Z]+", "[0-9a-zA-Z]+", asked), entry["request_id"])
+    assert entry["request_id"] == made.headers["X-Request-Id"]
+    # A token is named as well.
+    program = From(daemon.port, make_token(client, "admin")["token"])
+    by = daemon.postgres.query("select id from api_token where user_id = %s and scope = 'admin'", (user.id,))[0][0]
+    slug = program.post("/api/projects/", {}).json()["slug"]
+    program.delete(f"/api/projects/{slug}/")
+    others = [e for e in here.get(f"/api/audit/?user={user.name}").json()["results"]
+              if not e["action"].startswith(("login.", "token."))]  # none where projects write no entries yet
+    assert all(e["token_id"] == by and e["session_id"] is None for e in others)
 
 
 def test_filters_and_pages(daemon, owner, user):

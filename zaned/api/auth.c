@@ -13,6 +13,7 @@
 #include "zaned/api/totp.h"
 #include "zaned/config.h"
 #include "zaned/domain/names.h"
+#include "zaned/domain/rules.h"
 #include "zaned/store/store.h"
 
 enum {
@@ -80,7 +81,7 @@ struct login_in {
     const char *username, *password, *totp_code, *recovery_code;
 };
 static const struct zn_jfield login_fields[] = {
-    ZN_J(login_in, username, STR, .required = true, .min = 1, .max = 150),
+    ZN_J(login_in, username, STR, .required = true, .min = 1, .max = 150, .check = zn_rule_name),
     ZN_J(login_in, password, STR, .required = true, .min = 1, .max = 255, .format = "password"),
     ZN_J(login_in, totp_code, STR, .min = 1, .max = 16, .help = "of the second factor, where the user has one"),
     ZN_J(login_in, recovery_code, STR, .min = 1, .max = 40, .help = "instead of totp_code"),
