@@ -5,9 +5,8 @@ import sys
 
 import image_box
 import pytest
-import test_supervisor
 from private_engine import wait_until
-from test_supervisor import IMAGES, Supervised, binary  # noqa: F401 - a fixture
+from test_supervisor import COMPONENTS, IMAGES, Supervised, binary  # noqa: F401 - a fixture
 
 # Runs in the network namespace of zaned-api's container; prints one line of JSON.
 SCRIPT = """
@@ -28,12 +27,19 @@ print(json.dumps(c.get("/api/projects/default/production/service-details/web/").
 """
 
 
+class WithWorker(Supervised):
+    """Both that open sealed values."""
+
+    def environment(self):
+        return {**super().environment(), "ZANE_COMPONENTS": ",".join([*COMPONENTS, "zaned-worker"])}
+
+
 @pytest.fixture(scope="module")
 def box(binary, root, tmp_path_factory):  # noqa: F811
     images = tmp_path_factory.mktemp("platform-images")
     image_box.build(root, images, *IMAGES)
     subprocess.run(["make", "-s", "build/zane"], cwd=root, check=True)
-    b = Supervised(binary, images)
+    b = WithWorker(binary, images)
     try:
         b.engine.start()
         b.start().wait_ready()
@@ -67,7 +73,8 @@ def zane(box, root, *argv, **more):
 
 def test_the_key_changes_and_the_old_one_goes(box, root):
     before, (old,) = service(box, root), keys(box)
-    others = {n: box.container(n) for n in test_supervisor.COMPONENTS if n != "zaned-api"}
+    others = {n: box.container(n) for n in COMPONENTS if n != "zaned-api"}
+    worker = box.container("zaned-worker")
     done = zane(box, root, "rotate-keys")
     assert done.returncode == 0, (done.stdout, done.stderr, box.text()[-3000:])
     assert "values were sealed anew" in done.stdout and "0 values" not in done.stdout
@@ -75,6 +82,7 @@ def test_the_key_changes_and_the_old_one_goes(box, root):
     assert kept == old and new != old
     assert service(box, root) == before
     assert {n: box.container(n) for n in others} == others, "nothing but zaned was started anew"
+    assert box.container("zaned-worker") not in (None, worker)
     done = zane(box, root, "rotate-keys", "--drop-old")
     assert done.returncode == 0, (done.stdout, done.stderr, box.text()[-3000:])
     assert keys(box) == [new] and service(box, root) == before

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/audit.h"
 #include "zaned/api/caller.h"
 #include "zaned/api/limits.h"
 
@@ -209,6 +210,7 @@ static void on_handle(void *self, struct zn_request *req, struct zn_reply *reply
     struct zn_call c = { .api = app->api, .route = req->route, .req = req, .arena = req->arena };
 
     run(&c, req->route, reply);
+    zn_audit_end(&c);
     json_decref(c.body);
 }
 

@@ -24,4 +24,7 @@ int zn_audit_tx(struct zn_call *call, int (*fn)(struct zn_conn *conn, void *arg,
 /* What happened without changing anything else: a transaction of its own for the entries noted so far. */
 int zn_audit_write(struct zn_call *call, struct zn_err *err);
 
+/* The request is over: entries that were noted and never written are a mistake of ours, and said in the log. */
+void zn_audit_end(struct zn_call *call);
+
 #endif

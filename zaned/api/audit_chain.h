@@ -3,6 +3,7 @@
 #define ZN_API_AUDIT_CHAIN_H
 
 #include "base/err.h"
+#include "base/json.h"
 
 enum { ZN_AUDIT_HASH = 65 };
 
@@ -16,5 +17,9 @@ struct zn_audit_entry {
  * above, without blanks. prev and ret may be the same memory. */
 int zn_audit_hash(const struct zn_audit_entry *e, const char *prev, char ret[ZN_AUDIT_HASH],
                   struct zn_err *err);
+
+/* A copy without what nobody may read: texts named like secrets ("password", "deploy_token", the value of a variable)
+ * become "(secret)", sealed values "(sealed)", because the chain outlives their keys. New reference. */
+json_t *zn_audit_clean(json_t *doc);
 
 #endif
