@@ -147,12 +147,13 @@ struct zn_route {
 extern const struct zn_route zn_auth_routes[], zn_system_routes[], zn_project_routes[],
     zn_service_routes[], zn_deployment_routes[], zn_log_routes[], zn_toggle_routes[],
     zn_place_routes[], zn_account_routes[], zn_workspace_routes[], zn_console_routes[],
-    zn_token_routes[], zn_session_routes[], zn_totp_routes[], zn_audit_routes[], zn_change_routes[], zn_variable_routes[], zn_bulk_routes[],
+    zn_token_routes[], zn_session_routes[], zn_totp_routes[], zn_audit_routes[],
+    zn_change_routes[], zn_variable_routes[], zn_bulk_routes[],
     zn_registry_routes[], zn_document_routes[];
 extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_service_nroutes,
     zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes, zn_place_nroutes,
-    zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes, zn_session_nroutes,
-    zn_totp_nroutes, zn_audit_nroutes,
+    zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes,
+    zn_session_nroutes, zn_totp_nroutes, zn_audit_nroutes,
     zn_change_nroutes, zn_variable_nroutes, zn_bulk_nroutes, zn_registry_nroutes,
     zn_document_nroutes;
 

@@ -21,7 +21,8 @@ struct zn_audit_note {
 static int text_of(struct zn_arena *a, const json_t *doc, const char **ret, struct zn_err *err)
 {
     zn_auto_json clean = doc ? zn_audit_clean((json_t *)(uintptr_t)doc) : NULL;
-    zn_auto_mem char *text = clean ? json_dumps(clean, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+    zn_auto_mem char *text =
+        clean ? json_dumps(clean, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
 
     *ret = NULL;
     if (!doc)
@@ -64,7 +65,8 @@ int zn_audit(struct zn_conn *c, struct zn_call *call, const char *action, const 
              const json_t *before, const json_t *after, struct zn_err *err)
 {
     const struct zn_caller *w = &call->who;
-    struct zn_audit_entry e = { .action = action, .user_name = w->username,
+    struct zn_audit_entry e = { .action = action,
+                                .user_name = w->username,
                                 .workspace_id = w->workspace_id };
 
     (void)c;
@@ -72,7 +74,8 @@ int zn_audit(struct zn_conn *c, struct zn_call *call, const char *action, const 
         e.user_id = zn_arena_printf(call->arena, "%lld", w->user_id);
     if (target)
         e.target = zn_arena_strdup(call->arena, target);
-    return text_of(call->arena, before, &e.before, err) < 0 || text_of(call->arena, after, &e.after, err) < 0
+    return text_of(call->arena, before, &e.before, err) < 0 ||
+                   text_of(call->arena, after, &e.after, err) < 0
                ? -1
                : note(call, &e, err);
 }
@@ -87,10 +90,10 @@ int zn_audit_as(struct zn_call *call, long long user_id, const char *username, c
     return text_of(call->arena, after, &e.after, err) < 0 ? -1 : note(call, &e, err);
 }
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
-/* Locks the end of the chain until the commit. Nothing may be locked after it in the transaction: so
- * whoever waits for it holds nothing that its holder still wants. */
+/* Locks the end of the chain until the commit. Nothing may be locked after it in the transaction:
+ * so whoever waits for it holds nothing that its holder still wants. */
 static int add_all(struct zn_conn *conn, const struct zn_audit_note *first, struct zn_err *err)
 {
     zn_auto_pgresult head = NULL;
@@ -112,8 +115,9 @@ static int add_all(struct zn_conn *conn, const struct zn_audit_note *first, stru
         e.at = at;
         if (zn_audit_hash(&e, hash, hash, err) < 0 ||
             zn_sql(conn, ZN_SQL_AUDIT_ADD,
-                   ZN_P(e.seq, e.at, e.user_id, e.user_name, e.token_id, e.session_id, e.workspace_id,
-                        e.address, e.request_id, e.action, e.target, e.before, e.after, hash),
+                   ZN_P(e.seq, e.at, e.user_id, e.user_name, e.token_id, e.session_id,
+                        e.workspace_id, e.address, e.request_id, e.action, e.target, e.before,
+                        e.after, hash),
                    NULL, err) < 0)
             return -1;
     }
@@ -136,7 +140,8 @@ static int audited_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
     return t->call->notes ? add_all(conn, t->call->notes, err) : 0;
 }
 
-int zn_audit_tx(struct zn_call *call, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
+int zn_audit_tx(struct zn_call *call,
+                int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
                 struct zn_err *err)
 {
     struct audited t = { call, fn, arg };
@@ -149,8 +154,8 @@ int zn_audit_tx(struct zn_call *call, int (*fn)(struct zn_conn *conn, void *arg,
 void zn_audit_end(struct zn_call *call)
 {
     for (const struct zn_audit_note *n = call->notes; n; n = n->next)
-        zn_error("request %s: the audit entry %s was noted in no zn_call_tx and is lost", call->req->id,
-                 n->e.action);
+        zn_error("request %s: the audit entry %s was noted in no zn_call_tx and is lost",
+                 call->req->id, n->e.action);
     call->notes = NULL;
 }
 

@@ -11,9 +11,10 @@ enum { DEPTH_MAX = 24 };
 int zn_audit_hash(const struct zn_audit_entry *e, const char *prev, char ret[ZN_AUDIT_HASH],
                   struct zn_err *err)
 {
-    const char *const parts[] = { e->seq,     e->at,         e->user_id, e->user_name, e->token_id,
-                                  e->session_id, e->workspace_id, e->address, e->request_id, e->action,
-                                  e->target,  e->before,     e->after };
+    const char *const parts[] = { e->seq,        e->at,         e->user_id,      e->user_name,
+                                  e->token_id,   e->session_id, e->workspace_id, e->address,
+                                  e->request_id, e->action,     e->target,       e->before,
+                                  e->after };
     unsigned char hash[(ZN_AUDIT_HASH - 1) / 2];
     crypto_generichash_state st;
     zn_auto_json list = json_array();
@@ -35,8 +36,8 @@ int zn_audit_hash(const struct zn_audit_entry *e, const char *prev, char ret[ZN_
 
 static bool is_secret(const json_t *object, const char *name)
 {
-    static const char *const ends[] = { "password", "secret", "token", "recovery_code", "totp_code",
-                                        "sealed" };
+    static const char *const ends[] = { "password",      "secret",    "token",
+                                        "recovery_code", "totp_code", "sealed" };
 
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (zn_ends_with(name, ends[i]))
@@ -59,12 +60,11 @@ static json_t *clean(json_t *v, unsigned depth)
     if (!json_is_object(v) && !json_is_array(v))
         return json_deep_copy(v);
     copy = json_is_array(v) ? json_array() : json_object();
-    json_array_foreach (v, i, item)
-        json_array_append_new(copy, clean(item, depth + 1));
-    json_object_foreach (v, name, item)
+    json_array_foreach(v, i, item) json_array_append_new(copy, clean(item, depth + 1));
+    json_object_foreach(v, name, item)
         json_object_set_new(copy, name,
                             json_is_string(item) && is_secret(v, name) ? json_string("(secret)")
-                                                                         : clean(item, depth + 1));
+                                                                       : clean(item, depth + 1));
     return ZN_TAKE(copy);
 }
 

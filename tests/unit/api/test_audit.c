@@ -8,9 +8,15 @@ static const char zeros[] = "000000000000000000000000000000000000000000000000000
 
 static struct zn_audit_entry sample(void)
 {
-    return (struct zn_audit_entry){ .seq = "1", .at = "2026-01-01T00:00:00.000000Z", .user_id = "7",
-                                    .user_name = "ann", .address = "10.0.0.1", .request_id = "r1",
-                                    .action = "token.create", .target = "tok_1", .after = "{\"a\":\"\xc3\xa4\"}" };
+    return (struct zn_audit_entry){ .seq = "1",
+                                    .at = "2026-01-01T00:00:00.000000Z",
+                                    .user_id = "7",
+                                    .user_name = "ann",
+                                    .address = "10.0.0.1",
+                                    .request_id = "r1",
+                                    .action = "token.create",
+                                    .target = "tok_1",
+                                    .after = "{\"a\":\"\xc3\xa4\"}" };
 }
 
 /* From outside: b2sum -l 256 of the hash before and the array, as docs/api/security.md says. */
@@ -54,7 +60,8 @@ Test(audit, secrets_are_not_written_down)
     } cases[] = {
         { "{\"password\":\"x\",\"slug\":\"a\"}", "{\"password\":\"(secret)\",\"slug\":\"a\"}" },
         { "{\"deploy_token\":\"x\",\"tokens\":3}", "{\"deploy_token\":\"(secret)\",\"tokens\":3}" },
-        { "{\"env\":[{\"key\":\"A\",\"value\":\"x\"}]}", "{\"env\":[{\"key\":\"A\",\"value\":\"(secret)\"}]}" },
+        { "{\"env\":[{\"key\":\"A\",\"value\":\"x\"}]}",
+          "{\"env\":[{\"key\":\"A\",\"value\":\"(secret)\"}]}" },
         { "{\"value\":{\"sealed\":\"x\",\"key_id\":\"1\"}}", "{\"value\":\"(sealed)\"}" },
         { "{\"password_sealed\":\"x\"}", "{\"password_sealed\":\"(secret)\"}" },
         { "{\"type\":\"PATH\",\"value\":\"/\"}", "{\"type\":\"PATH\",\"value\":\"/\"}" },
