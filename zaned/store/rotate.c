@@ -11,8 +11,8 @@
 
 enum {
     BLOCKS = 8,       /* of a table in one transaction: 64 KiB, some hundred rows at most */
-    IDLE_PASSES = 20, /* passes over rows that others hold, one each IDLE_MS */
-    IDLE_MS = 500,
+    PASSES = 40, /* in all: one does it all but for rows that others hold or wrote meanwhile */
+    PAUSE_MS = 500,
 };
 
 /* A table with sealed values, and the piece of it that is being worked on. */
@@ -113,23 +113,18 @@ static int pass(struct zn_store *store, const struct zn_sealer *sealer, struct z
 int zn_rotate_keys(struct zn_store *store, const struct zn_sealer *sealer, struct zn_rotation *ret,
                    struct zn_err *err)
 {
-    unsigned idle = 0;
-
     memset(ret, 0, sizeof *ret);
-    for (;;) {
-        unsigned long long before = ret->rows;
-
+    for (unsigned i = 0; i < PASSES; i++) {
+        if (i)
+            zn_pause_ms(PAUSE_MS);
         if (pass(store, sealer, ret, err) < 0)
             return -1;
         if (ret->left == 0)
             return 0;
         if (ret->lost)
-            return zn_fail(err, ZN_INVALID,
-                           "%llu values were encrypted with a key that is not here", ret->lost);
-        idle = ret->rows == before ? idle + 1 : 0;
-        if (idle == IDLE_PASSES)
-            return zn_fail(err, ZN_BUSY, "%llu rows were held by others all the time", ret->left);
-        if (idle)
-            zn_pause_ms(IDLE_MS);
+            return zn_fail(err, ZN_INVALID, "%llu values were sealed with a key that is not here",
+                           ret->lost);
     }
+    return zn_fail(err, ZN_BUSY,
+                   "%llu rows are held by others, or somebody still seals with another key", ret->left);
 }
