@@ -88,9 +88,9 @@ bool zn_boot_wanted_hash(struct zn_supervisor *s, unsigned component, char hash[
 void zn_boot_migrate(struct zn_supervisor *s);
 void zn_boot_migrate_lost(struct zn_supervisor *s);
 
-/* Changes the encryption key (rotate.c): makes a new one, gives it to zaned, has every stored secret sealed
- * with it. drop: removes the old keys, once nothing is sealed with them. ZN_CONFLICT if one is under way or
- * the platform does not run. */
+/* Changes the encryption key (rotate.c): makes a new one, gives it to zaned, has every stored
+ * secret sealed with it. drop: removes the old keys, once nothing is sealed with them. ZN_CONFLICT
+ * if one is under way or the platform does not run. */
 int zn_rotation_begin(struct zn_supervisor *s, bool drop, struct zn_err *err);
 /* {"state": "none"|"working"|"done"|"failed", "message", "result"}; new reference. */
 json_t *zn_rotation_json(struct zn_supervisor *s);

@@ -27,9 +27,11 @@ static int follow(const struct cli *cli)
             continue;
         }
         unanswered = 0;
-        const char *state = zn_json_str(doc, "state", ""), *message = zn_json_str(doc, "message", "");
+        const char *state = zn_json_str(doc, "state", ""),
+                   *message = zn_json_str(doc, "message", "");
         if (strcmp(state, "none") == 0) {
-            fprintf(stderr, "zane: the supervisor was started anew meanwhile: run it again, it goes on\n");
+            fprintf(stderr,
+                    "zane: the supervisor was started anew meanwhile: run it again, it goes on\n");
             return CLI_FAILED;
         }
         if (strcmp(state, "failed") == 0) {
@@ -57,7 +59,8 @@ int cli_rotate_keys(const struct cli *cli, int argc, char **argv)
         fprintf(stderr, "usage: zane rotate-keys [--drop-old]\n");
         return CLI_USAGE;
     }
-    if (cli_call(cli, "POST", drop ? "/v1/keys/drop-old" : "/v1/keys/rotate", &status, &doc, &err) < 0)
+    if (cli_call(cli, "POST", drop ? "/v1/keys/drop-old" : "/v1/keys/rotate", &status, &doc, &err) <
+        0)
         return cli_complain(&err);
     if (status != 202) {
         fprintf(stderr, "zane: %s\n", cli_message(doc));
@@ -65,6 +68,7 @@ int cli_rotate_keys(const struct cli *cli, int argc, char **argv)
     }
     r = follow(cli);
     if (r == CLI_OK && !drop)
-        puts("The old key is kept, for backups and for going back; zane rotate-keys --drop-old removes it");
+        puts("The old key is kept, for backups and for going back; zane rotate-keys --drop-old "
+             "removes it");
     return r;
 }

@@ -1,6 +1,7 @@
-/* Change of the encryption key. The new key is first learned by zaned-api and zaned-worker, which still seal with
- * the old one; only when both have it do they seal with it. So neither ever meets a value that it can't
- * open. Then `zaned rotate-keys` runs in the container of the API. Each step can be repeated after a crash. */
+/* Change of the encryption key. The new key is first learned by zaned-api and zaned-worker, which
+ * still seal with the old one; only when both have it do they seal with it. So neither ever meets a
+ * value that it can't open. Then `zaned rotate-keys` runs in the container of the API. Each step
+ * can be repeated after a crash. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +12,14 @@
 #include "supervisor/boot.h"
 
 enum step { NOTHING, LEARN, TURN, SEAL, EXEC, RUN, RESULT, FORGET, LIST, REMOVE };
-enum { LOOK_MS = 250, ROLLOUT_MS = 600000, SEAL_MS = 3600000, AGAIN_MS = 2000, TRIES = 5, OUTPUT_MAX = 65536 };
+enum {
+    LOOK_MS = 250,
+    ROLLOUT_MS = 600000,
+    SEAL_MS = 3600000,
+    AGAIN_MS = 2000,
+    TRIES = 5,
+    OUTPUT_MAX = 65536
+};
 
 static void look(void *arg);
 static void send_step(struct rotation *r);
@@ -66,7 +74,8 @@ static int roll_out(struct rotation *r, struct zn_err *err)
     return 0;
 }
 
-static int change(struct rotation *r, int (*how)(const char *dir, struct zn_err *err), struct zn_err *err)
+static int change(struct rotation *r, int (*how)(const char *dir, struct zn_err *err),
+                  struct zn_err *err)
 {
     char dir[160];
 
@@ -107,7 +116,8 @@ static void look(void *arg)
     if (r->s->stage == ZN_STAGE_STOP || r->s->stage == ZN_STAGE_STOPPED)
         finish(r, true, "the platform was stopped; run it again, it goes on from there");
     else if (!there && zn_now_ms() - r->since_ms > ROLLOUT_MS)
-        finish(r, true, "zaned did not become ready with the keys within ten minutes; see zane status");
+        finish(r, true,
+               "zaned did not become ready with the keys within ten minutes; see zane status");
     else if (!there)
         zn_timer_set(r->s->loop, &r->again, LOOK_MS);
     else if (r->step == LEARN)
@@ -119,7 +129,7 @@ static void look(void *arg)
         seal(r);
 }
 
-/* --- what zaned does ---------------------------------------------------------------------------------- */
+/* --- what zaned does ------------------------------------------------------------------------- */
 
 /* The last line that is a JSON object; NULL if there is none. */
 static json_t *result_in(struct zn_str body)
@@ -156,15 +166,19 @@ static void sealed(struct rotation *r, bool good)
     char text[160];
 
     if (!good && lost) {
-        snprintf(text, sizeof text, "%lld stored values were sealed with a key that is not here; nothing was "
-                 "removed", lost);
+        snprintf(text, sizeof text,
+                 "%lld stored values were sealed with a key that is not here; nothing was "
+                 "removed",
+                 lost);
         finish(r, true, text);
     } else if (!good || !r->result || zn_json_int(r->result, "left", 1) != 0) {
-        finish(r, true, "zaned could not seal everything; its log has the reason, and it can be run again");
+        finish(r, true,
+               "zaned could not seal everything; its log has the reason, and it can be run again");
     } else if (r->drop) {
         drop(r);
     } else {
-        snprintf(text, sizeof text, "%lld values were sealed anew", (long long)zn_json_int(r->result, "values", 0));
+        snprintf(text, sizeof text, "%lld values were sealed anew",
+                 (long long)zn_json_int(r->result, "values", 0));
         finish(r, false, text);
     }
 }
@@ -185,7 +199,7 @@ static void once_more(struct rotation *r, const struct zn_err *err)
     finish(r, true, text);
 }
 
-/* --- secrets that nobody needs ------------------------------------------------------------------------ */
+/* --- secrets that nobody needs --------------------------------------------------------------- */
 
 static void note_stale(struct rotation *r, json_t *list)
 {
@@ -194,7 +208,8 @@ static void note_stale(struct rotation *r, json_t *list)
     size_t i;
 
     r->stale = json_array();
-    json_array_foreach (list, i, one) {
+    json_array_foreach(list, i, one)
+    {
         const char *name = zn_json_str(json_object_get(one, "Spec"), "Name", "");
         bool used = strncmp(name, "encryption_key-", 15) != 0;
 
@@ -259,8 +274,8 @@ static void send_step(struct rotation *r)
     switch (r->step) {
     case EXEC:
         snprintf(target, sizeof target, "/containers/%s/exec", r->s->facts[ZN_C_API].container);
-        call.body = json_pack("{s:[s,s],s:b,s:b,s:b}", "Cmd", "/usr/bin/zaned", "rotate-keys", "AttachStdout", 1,
-                              "AttachStderr", 1, "Tty", 1);
+        call.body = json_pack("{s:[s,s],s:b,s:b,s:b}", "Cmd", "/usr/bin/zaned", "rotate-keys",
+                              "AttachStdout", 1, "AttachStderr", 1, "Tty", 1);
         break;
     case RUN:
         snprintf(target, sizeof target, "/exec/%s/start", r->exec);
@@ -279,14 +294,15 @@ static void send_step(struct rotation *r)
         break;
     case REMOVE:
         call.method = "DELETE";
-        snprintf(target, sizeof target, "/secrets/%s", json_string_value(json_array_get(r->stale, 0)));
+        snprintf(target, sizeof target, "/secrets/%s",
+                 json_string_value(json_array_get(r->stale, 0)));
         break;
     }
     call.target = target;
     zn_engine_send(r->s->engine, &call);
 }
 
-/* --- beginning ---------------------------------------------------------------------------------------- */
+/* --- beginning ------------------------------------------------------------------------------- */
 
 int zn_rotation_begin(struct zn_supervisor *s, bool drop_old, struct zn_err *err)
 {
@@ -297,7 +313,8 @@ int zn_rotation_begin(struct zn_supervisor *s, bool drop_old, struct zn_err *err
 
     secrets_dir(r, dir, sizeof dir);
     if (r->step != NOTHING)
-        return zn_fail(err, ZN_CONFLICT, "a change of the encryption key is under way: %.150s", r->message);
+        return zn_fail(err, ZN_CONFLICT, "a change of the encryption key is under way: %.150s",
+                       r->message);
     if (!rolled_out(s))
         return zn_fail(err, ZN_CONFLICT, "zaned is not ready: see zane status");
     if (zn_key_count(dir, &keys, &next, err) < 0)
@@ -310,8 +327,8 @@ int zn_rotation_begin(struct zn_supervisor *s, bool drop_old, struct zn_err *err
     r->tries = 0;
     json_decref(r->result);
     r->result = NULL;
-    /* Several keys and none that waits: an earlier run came as far as sealing, or was done; a new key is made
-     * only once the old ones are gone. */
+    /* Several keys and none that waits: an earlier run came as far as sealing, or was done; a new
+     * key is made only once the old ones are gone. */
     if (drop_old || (keys > 1 && !next)) {
         if (roll_out(r, err) < 0)
             return -1;
@@ -327,7 +344,10 @@ int zn_rotation_begin(struct zn_supervisor *s, bool drop_old, struct zn_err *err
 json_t *zn_rotation_json(struct zn_supervisor *s)
 {
     const struct rotation *r = &s->boot->rotation;
-    const char *state = r->step != NOTHING ? "working" : !r->ended ? "none" : r->failed ? "failed" : "done";
+    const char *state = r->step != NOTHING ? "working"
+                        : !r->ended        ? "none"
+                        : r->failed        ? "failed"
+                                           : "done";
 
     return json_pack("{s:s,s:s,s:O?}", "state", state, "message", r->message, "result", r->result);
 }

@@ -110,7 +110,7 @@ struct zn_secret *zn_secrets_find(struct zn_secrets *s, const char *name)
     return NULL;
 }
 
-/* --- keys ---------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 enum { KEYS_TEXT = 4096 };
 
@@ -151,7 +151,8 @@ static int keys_read(struct keys *k, const char *dir, struct zn_err *err)
     snprintf(k->next_path, sizeof k->next_path, "%s/encryption_key.next", dir);
     if (read_private(k->path, k->text, sizeof k->text, err) < 0)
         return -1;
-    if (lstat(k->next_path, &st) == 0 && read_private(k->next_path, k->next, sizeof k->next, err) < 0)
+    if (lstat(k->next_path, &st) == 0 &&
+        read_private(k->next_path, k->next, sizeof k->next, err) < 0)
         return -1;
     char *rest = k->text, *line;
     while ((line = strsep(&rest, "\r\n"))) {
@@ -201,8 +202,10 @@ int zn_key_learn(const char *dir, struct zn_err *err)
     if (keys_read(&k, dir, err) < 0)
         return -1;
     if (k.n == ZN_SECRET_KEYS && !(k.next[0] && has_next(&k, 0)))
-        return zn_fail(err, ZN_CONFLICT, "there are %d keys already: remove the old ones first "
-                                         "(zane rotate-keys --drop-old)", ZN_SECRET_KEYS);
+        return zn_fail(err, ZN_CONFLICT,
+                       "there are %d keys already: remove the old ones first "
+                       "(zane rotate-keys --drop-old)",
+                       ZN_SECRET_KEYS);
     if (!k.next[0] && (generate(k.next_path, err) < 0 ||
                        read_private(k.next_path, k.next, sizeof k.next, err) < 0))
         return -1;

@@ -24,10 +24,11 @@ struct zn_secrets {
  * read, and empty ones: a lost secret must not be replaced in silence while data depends on it. */
 int zn_secrets_load(const char *dir, struct zn_secrets *ret, struct zn_err *err);
 struct zn_secret *zn_secrets_find(struct zn_secrets *s, const char *name);
-/* Change of the encryption key. Its file holds up to ZN_SECRET_KEYS keys, a line each: the first seals, all open.
- * zn_key_learn adds a new one at the end, zn_key_turn puts it first; in between everybody must have
- * learned it. Both can be repeated after a crash: the new key stands in encryption_key.next until it was
- * turned. zn_key_drop keeps the first only. zn_key_count: how many there are; *next: one waits to be turned. */
+/* Change of the encryption key. Its file holds up to ZN_SECRET_KEYS keys, a line each: the first
+ * seals, all open. zn_key_learn adds a new one at the end, zn_key_turn puts it first; in between
+ * everybody must have learned it. Both can be repeated after a crash: the new key stands in
+ * encryption_key.next until it was turned. zn_key_drop keeps the first only. zn_key_count: how many
+ * there are; *next: one waits to be turned. */
 int zn_key_learn(const char *dir, struct zn_err *err);
 int zn_key_turn(const char *dir, struct zn_err *err);
 int zn_key_drop(const char *dir, struct zn_err *err);

@@ -132,7 +132,8 @@ static void keys_begin(struct zn_server *srv, struct zn_conn *c, bool drop)
         reply_json(c, 202, zn_rotation_json(srv->s));
 }
 
-static void api_keys(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r, unsigned component)
+static void api_keys(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                     unsigned component)
 {
     (void)r;
     (void)component;

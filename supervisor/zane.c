@@ -17,7 +17,7 @@ static const struct command {
     { "setup-token", "setup-token", "the one-time token for making the first administrator",
       cli_setup_token },
     { "rotate-keys", "rotate-keys [--drop-old]",
-      "seal all stored secrets with a new key; --drop-old then removes the old ones", cli_rotate_keys },
+      "seal all stored secrets with a new key; --drop-old removes the old ones", cli_rotate_keys },
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -75,9 +75,9 @@ static int migrate_main(const struct zn_config *cfg)
     return 0;
 }
 
-/* --- rotate-keys ----------------------------------------------------------------------------------- */
+/* --- rotate-keys ----------------------------------------------------------------------------- */
 
-/* The last line on stdout is for `zane rotate-keys`, which compares the key with the one it made. */
+/* The line on stdout is what the supervisor reads. */
 static int rotate_main(const struct zn_config *cfg)
 {
     struct zn_store *store = NULL;
@@ -232,7 +232,7 @@ static const struct {
     { "worker", "zaned-worker", "deployments: the workflow worker", zn_worker_main },
     { "collector", "collector", "the embedded log collector", zn_collector_main },
     { "migrate", "zaned-migrate", "bring the database to this version, then end", migrate_main },
-    { "rotate-keys", "zaned-rotate-keys", "encrypt all stored secrets with the newest key, then end",
+    { "rotate-keys", "zaned-rotate-keys", "seal all stored secrets with the newest key, then end",
       rotate_main },
 };
 

@@ -7,8 +7,10 @@ import hmac
 import json
 import re
 import secrets
+import shlex
 import struct
 import subprocess
+import threading
 import time
 
 import jsonschema
@@ -150,6 +152,18 @@ def test_a_token_stays_in_its_workspace(daemon, user):
     assert [p["slug"] for p in program.get("/api/projects/?slug=default").json()] == ["default"]
     user.role(None)  # what is left is the role in the other workspace: the token has no part in it
     assert program.get("/api/projects/").status == 403
+
+
+def test_a_guests_token_sees_the_guests_projects(daemon, admin, user, slug):
+    assert admin.post("/api/projects/", {"slug": slug}).status == 201
+    user.role(10)
+    daemon.postgres.query("insert into membership_project select m.id, p.id from membership m, project p where m.user_id"
+                          " = %s and p.slug = %s", (user.id, slug))
+    program = From(daemon.port, make_token(user.log_in(), "admin")["token"])
+    assert [p["slug"] for p in program.get("/api/projects/").json()] == [slug]
+    assert program.get("/api/projects/default/").status == 404
+    assert program.delete(f"/api/projects/{slug}/").status == 403
+    admin.delete(f"/api/projects/{slug}/")
 
 
 def test_a_superusers_token_is_none_of_the_instance(daemon, admin):
@@ -336,6 +350,12 @@ def test_login_goes_on_to_own_paths_only(daemon, user):
         assert go(bad).errors() == [("redirect_to", "invalid")], bad
 
 
+def test_names_and_codes_are_checked(daemon):
+    a = From(daemon.port).login("a\nb", "x" * 256, recovery_code="y" * 41, totp_code="")
+    assert a.errors() == [("username", "invalid"), ("password", "max_length"), ("totp_code", "blank"),
+                          ("recovery_code", "max_length")]
+
+
 def test_cookies(daemon, user):
     def cookies(**headers):
         a = From(daemon.port).call("POST", "/api/auth/login/", {"username": user.name, "password": PASSWORD}, headers)
@@ -417,7 +437,8 @@ def owner(admin, daemon):
 
 def test_the_log_tells_who_did_what(daemon, owner, user, shapes):
     here, client = owner.log_in(), user.log_in()
-    token = make_token(client)
+    made = client.post("/api/tokens/", {"name": "a read one", "scope": "read"})
+    token = made.json()
     page = shapes(here.get(f"/api/audit/?target={token['id']}"), "AuditPage").json()
     assert page["next"] is None and len(page["results"]) == 1
     entry = page["results"][0]
@@ -425,8 +446,15 @@ def test_the_log_tells_who_did_what(daemon, owner, user, shapes):
     assert entry["address"] == client.fixed["X-Forwarded-For"] and entry["token_id"] is None
     assert entry["session_id"] in [s["id"] for s in client.get("/api/auth/sessions/").json()]
     assert token["token"] not in json.dumps(entry) and entry["after"]["name"] == "a read one"
-    asked = here.get("/api/ping/").headers["X-Request-Id"]
-    assert re.fullmatch(re.sub("[0-9a-zA-Z]+", "[0-9a-zA-Z]+", asked), entry["request_id"])
+    assert entry["request_id"] == made.headers["X-Request-Id"]
+    # A token is named as well.
+    program = From(daemon.port, make_token(client, "admin")["token"])
+    by = daemon.postgres.query("select id from api_token where user_id = %s and scope = 'admin'", (user.id,))[0][0]
+    slug = program.post("/api/projects/", {}).json()["slug"]
+    program.delete(f"/api/projects/{slug}/")
+    others = [e for e in here.get(f"/api/audit/?user={user.name}").json()["results"]
+              if not e["action"].startswith(("login.", "token."))]  # none where projects write no entries yet
+    assert all(e["token_id"] == by and e["session_id"] is None for e in others)
 
 
 def test_filters_and_pages(daemon, owner, user):
@@ -563,17 +591,15 @@ def keys(daemon):
     restart(daemon)
 
 
-def fill(daemon, user, client, slug, n=3):
+def fill(daemon, user, client, slug, n=3, factor=True):
     """Sealed values in every place that has them."""
-    env = client.put(f"/api/deploys/{slug}", {"image": "app:1", "env": {f"K{i}": f"secret-{i}" for i in range(n)}})
-    if env.status != 201:
-        env = client.put(f"/api/deploys/{slug}", {"image": "app:1"})
-    assert env.status == 201, env
+    a = client.put(f"/api/deploys/{slug}", {"image": "app:1", "env": {f"K{i}": f"secret-{i}" for i in range(n)}})
+    assert a.status == 201, a
     for i in range(n):
         a = client.put(f"{DEFAULT}/request-service-changes/{slug}/",
                        {"field": "env_variables", "type": "ADD", "new_value": {"key": f"P{i}", "value": f"wait-{i}"}})
         assert a.status == 200, a
-    return enable(client)
+    return enable(client) if factor else None
 
 
 def test_keys_change_while_the_api_runs(daemon, user, keys, slug):
@@ -598,6 +624,63 @@ def test_keys_change_while_the_api_runs(daemon, user, keys, slug):
     restart(daemon)
     assert client.get(details).json() == before
     assert From(daemon.port).login(user.name, totp_code=device.code()).status == 201
+
+
+def test_nobody_notices_a_change_of_keys(daemon, user, keys, slug):
+    """Writers and readers of sealed values go on while every row is sealed anew."""
+    old, new = keys
+    clients = [user.log_in() for _ in range(3)]
+    names = [f"{slug}-{i}" for i in range(3)]
+    for client, name in zip(clients, names):
+        fill(daemon, user, client, name, factor=False)
+    set_keys(daemon, new, old)
+    restart(daemon)
+    stop = threading.Event()
+
+    def work(client, name):
+        seen = []
+        while not stop.is_set():
+            value = secrets.token_hex(8)
+            a = client.put(f"/api/deploys/{name}", {"image": "app:1", "env": {f"K{i}": value for i in range(20)}})
+            b = client.get(f"{DEFAULT}/service-details/{name}/")
+            shown = {v["key"]: v["value"] for v in b.json().get("env_variables", [])}
+            seen.append((a.status, b.status, shown.get("K7") == value))
+        return seen
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(work, c, n) for c, n in zip(clients, names)]
+        try:
+            time.sleep(0.3)
+            done = rotate(daemon)
+            time.sleep(0.3)
+        finally:
+            stop.set()
+        seen = [one for job in jobs for one in job.result()]
+    assert done[0] == 0 and done[1]["left"] == 0, done
+    assert len(seen) > 10 and set(seen) == {(200, 200, True)}, seen
+
+
+def test_a_change_of_keys_ends_although_somebody_seals_with_another(daemon, user, keys, slug):
+    old, new = keys
+    client = user.log_in()
+    fill(daemon, user, client, slug, factor=False)
+    set_keys(daemon, new, old)  # the api is not started anew: it seals with the old key only
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            client.put(f"/api/deploys/{slug}", {"image": "app:1", "env": {f"K{i}": secrets.token_hex(8) for i in range(9)}})
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        process = subprocess.run([daemon.program, "rotate-keys"], env=daemon.environment(), capture_output=True,
+                                 timeout=90, check=False)
+    finally:
+        stop.set()
+        writer.join()
+    assert process.returncode in (0, 1), process
+    said = json.loads(process.stdout)
+    assert (said["left"] == 0) == (process.returncode == 0)
+    assert process.returncode == 0 or b"seals with another key" in process.stderr
 
 
 def test_a_change_of_keys_that_was_killed_goes_on(daemon, user, keys, slug):
@@ -658,3 +741,20 @@ def test_a_value_under_an_unknown_key_is_said(daemon, user, keys, slug):
     assert code == 1 and said["lost"] == 1 and said["left"] == 1
     daemon.postgres.query("update %s set key_id = '%s' where %s" % (where[0], was, where[1]))
     assert rotate(daemon)[0] == 0
+
+
+# --- documents ----------------------------------------------------------------------------------------------
+
+def test_the_requests_of_the_document_work_as_written(daemon, owner, root, tmp_path):
+    client = owner.log_in()
+    (tmp_path / "jar").write_text("".join(f"127.0.0.1\tFALSE\t/\tFALSE\t0\t{k}\t{v}\n" for k, v in client.cookies.items()))
+    known = {"$ZANE_TOKEN": make_token(client)["token"], "$CSRF": client.cookies["csrftoken"], "…": PASSWORD,
+             "https://dash.example.com": f"http://127.0.0.1:{daemon.port}"}
+    lines = re.findall(r"^curl .*", (root / "docs/api/security.md").read_text(), re.M)
+    assert len(lines) == 3
+    for line in lines:
+        for name, value in known.items():
+            line = line.replace(name, value)
+        done = subprocess.run([*shlex.split(line), "-f"], cwd=tmp_path, capture_output=True, text=True, timeout=30,
+                              check=False)
+        assert done.returncode == 0 and json.loads(done.stdout), (line, done)

@@ -396,6 +396,16 @@ def test_setup_token(host):
     assert host.zane("setup-token", ZANE_STATE="/nonexistent").returncode == 1
 
 
+def test_keys_change_only_while_zaned_runs(host):
+    key = (host.state / "secrets/encryption_key").read_text()
+    for more in ((), ("--drop-old",)):
+        done = host.zane("rotate-keys", *more)
+        assert done.returncode == 1 and "zaned is not ready" in done.stderr, done
+    assert host.zane("rotate-keys", "--force").returncode == 64
+    assert (host.state / "secrets/encryption_key").read_text() == key
+    assert json.loads(host.api("GET", "/v1/keys")[2]) == {"state": "none", "message": "", "result": None}
+
+
 def test_retry_and_stop(host):
     assert host.zane("retry", "caddy").returncode == 0
     done = host.zane("stop")

@@ -164,8 +164,8 @@ extern const struct zn_route zn_auth_routes[], zn_system_routes[], zn_project_ro
     zn_member_routes[], zn_invitation_routes[];
 extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_service_nroutes,
     zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes, zn_place_nroutes,
-    zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes, zn_session_nroutes,
-    zn_totp_nroutes, zn_audit_nroutes,
+    zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes,
+    zn_session_nroutes, zn_totp_nroutes, zn_audit_nroutes,
     zn_change_nroutes, zn_variable_nroutes, zn_bulk_nroutes, zn_registry_nroutes,
     zn_document_nroutes, zn_member_nroutes, zn_invitation_nroutes;
 

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "zaned/api/answers.h"
 #include "zaned/api/cache.h"
+#include "zaned/api/audit.h"
 #include "zaned/api/caller.h"
 #include "zaned/api/caller_memory.h"
 #include "zaned/api/etag.h"
@@ -315,6 +316,7 @@ static void on_handle(void *self, struct zn_request *req, struct zn_reply *reply
         r = answer(&c, t, reply, &err);
     if (r < 0)
         zn_reply_err(reply, req, &err);
+    zn_audit_end(&c);
     not_modified(req, reply);
     json_decref(c.body);
 }

@@ -5,58 +5,24 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "zaned/api/audit_chain.h"
 #include "zaned/store/store.h"
 
-enum { TEXT_MAX = 64 * 1024, DEPTH_MAX = 24, ADDRESS_MAX = 64 };
+enum { TEXT_MAX = 64 * 1024, ADDRESS_MAX = 64 };
 
 struct zn_audit_note {
     struct zn_audit_note *next;
     struct zn_audit_entry e;
 };
 
-static bool is_secret(const json_t *object, const char *name)
-{
-    static const char *const ends[] = { "password", "secret", "token", "recovery_code", "totp_code",
-                                        "sealed" };
-
-    for (size_t i = 0; i < ZN_COUNT(ends); i++)
-        if (zn_ends_with(name, ends[i]))
-            return true;
-    return strcmp(name, "value") == 0 && json_object_get(object, "key"); /* a variable */
-}
-
-/* A copy without what nobody may read, and without sealed texts: the chain outlives their keys. */
-static json_t *scrub(const json_t *v, unsigned depth)
-{
-    zn_auto_json copy = NULL;
-    const char *name;
-    json_t *item;
-    size_t i;
-
-    if (depth > DEPTH_MAX)
-        return json_string("(nested too deeply)");
-    if (json_is_string(json_object_get(v, "sealed")))
-        return json_string("(sealed)");
-    if (!json_is_object(v) && !json_is_array(v))
-        return json_deep_copy(v);
-    zn_auto_json all = json_copy((json_t *)(uintptr_t)v);
-    copy = json_is_array(v) ? json_array() : json_object();
-    json_array_foreach (all, i, item)
-        json_array_append_new(copy, scrub(item, depth + 1));
-    json_object_foreach (all, name, item)
-        json_object_set_new(copy, name,
-                            json_is_string(item) && is_secret(all, name) ? json_string("(secret)")
-                                                                         : scrub(item, depth + 1));
-    return ZN_TAKE(copy);
-}
-
 /* The text of a document for the log; NULL for none. */
 static int text_of(struct zn_arena *a, const json_t *doc, const char **ret, struct zn_err *err)
 {
-    zn_auto_json clean = doc ? scrub(doc, 0) : NULL;
-    zn_auto_mem char *text = clean ? json_dumps(clean, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+    zn_auto_json clean = doc ? zn_audit_clean((json_t *)(uintptr_t)doc) : NULL;
+    zn_auto_mem char *text =
+        clean ? json_dumps(clean, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
 
     *ret = NULL;
     if (!doc)
@@ -99,7 +65,8 @@ int zn_audit(struct zn_conn *c, struct zn_call *call, const char *action, const 
              const json_t *before, const json_t *after, struct zn_err *err)
 {
     const struct zn_caller *w = &call->who;
-    struct zn_audit_entry e = { .action = action, .user_name = w->username,
+    struct zn_audit_entry e = { .action = action,
+                                .user_name = w->username,
                                 .workspace_id = w->workspace_id };
 
     (void)c;
@@ -107,7 +74,8 @@ int zn_audit(struct zn_conn *c, struct zn_call *call, const char *action, const 
         e.user_id = zn_arena_printf(call->arena, "%lld", w->user_id);
     if (target)
         e.target = zn_arena_strdup(call->arena, target);
-    return text_of(call->arena, before, &e.before, err) < 0 || text_of(call->arena, after, &e.after, err) < 0
+    return text_of(call->arena, before, &e.before, err) < 0 ||
+                   text_of(call->arena, after, &e.after, err) < 0
                ? -1
                : note(call, &e, err);
 }
@@ -122,10 +90,10 @@ int zn_audit_as(struct zn_call *call, long long user_id, const char *username, c
     return text_of(call->arena, after, &e.after, err) < 0 ? -1 : note(call, &e, err);
 }
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
-/* Locks the end of the chain until the commit. Nothing may be locked after it in the transaction: so
- * whoever waits for it holds nothing that its holder still wants. */
+/* Locks the end of the chain until the commit. Nothing may be locked after it in the transaction:
+ * so whoever waits for it holds nothing that its holder still wants. */
 static int add_all(struct zn_conn *conn, const struct zn_audit_note *first, struct zn_err *err)
 {
     zn_auto_pgresult head = NULL;
@@ -147,8 +115,9 @@ static int add_all(struct zn_conn *conn, const struct zn_audit_note *first, stru
         e.at = at;
         if (zn_audit_hash(&e, hash, hash, err) < 0 ||
             zn_sql(conn, ZN_SQL_AUDIT_ADD,
-                   ZN_P(e.seq, e.at, e.user_id, e.user_name, e.token_id, e.session_id, e.workspace_id,
-                        e.address, e.request_id, e.action, e.target, e.before, e.after, hash),
+                   ZN_P(e.seq, e.at, e.user_id, e.user_name, e.token_id, e.session_id,
+                        e.workspace_id, e.address, e.request_id, e.action, e.target, e.before,
+                        e.after, hash),
                    NULL, err) < 0)
             return -1;
     }
@@ -171,7 +140,8 @@ static int audited_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
     return t->call->notes ? add_all(conn, t->call->notes, err) : 0;
 }
 
-int zn_audit_tx(struct zn_call *call, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
+int zn_audit_tx(struct zn_call *call,
+                int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
                 struct zn_err *err)
 {
     struct audited t = { call, fn, arg };
@@ -179,6 +149,14 @@ int zn_audit_tx(struct zn_call *call, int (*fn)(struct zn_conn *conn, void *arg,
 
     call->notes = NULL;
     return r;
+}
+
+void zn_audit_end(struct zn_call *call)
+{
+    for (const struct zn_audit_note *n = call->notes; n; n = n->next)
+        zn_error("request %s: the audit entry %s was noted in no zn_call_tx and is lost",
+                 call->req->id, n->e.action);
+    call->notes = NULL;
 }
 
 static int write_tx(struct zn_conn *conn, void *arg, struct zn_err *err)

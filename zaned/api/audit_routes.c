@@ -10,7 +10,7 @@
 
 enum { PER_PAGE = 50, PER_PAGE_MAX = 100, BATCH = 500 };
 
-/* --- list ------------------------------------------------------------------------------------------ */
+/* --- list ------------------------------------------------------------------------------------ */
 
 struct list_in {
     const char *user, *action, *target, *after, *before, *scope;
@@ -21,7 +21,8 @@ static const char *const scopes[] = { "workspace", "instance", NULL };
 
 static const struct zn_jfield list_fields[] = {
     ZN_J(list_in, user, STR, .max = 150, .check = zn_rule_name, .help = "username"),
-    ZN_J(list_in, action, STR, .max = 100, .check = zn_rule_name, .help = "beginning of the action"),
+    ZN_J(list_in, action, STR, .max = 100, .check = zn_rule_name,
+         .help = "beginning of the action"),
     ZN_J(list_in, target, STR, .max = 255, .check = zn_rule_name, .help = "id of what was changed"),
     ZN_J(list_in, after, STR, .max = 40, .check = zn_rule_time, .format = "date-time"),
     ZN_J(list_in, before, STR, .max = 40, .check = zn_rule_time, .format = "date-time"),
@@ -32,7 +33,8 @@ static const struct zn_jfield list_fields[] = {
 };
 
 /* Rows of the page and, if there are more, one that is not shown. */
-static int find(struct zn_call *c, const struct list_in *in, bool instance, PGresult **ret, struct zn_err *err)
+static int find(struct zn_call *c, const struct list_in *in, bool instance, PGresult **ret,
+                struct zn_err *err)
 {
     const char *after = in->after ? zn_time_full(c->arena, in->after) : NULL;
     const char *before = in->before ? zn_time_full(c->arena, in->before) : NULL;
@@ -42,11 +44,12 @@ static int find(struct zn_call *c, const struct list_in *in, bool instance, PGre
     snprintf(limit, sizeof limit, "%lld", (long long)in->per_page + 1);
     if (instance)
         return zn_sql_once(c->api->store, ZN_SQL_AUDIT_PAGE_ALL,
-                           ZN_P(in->user, in->action, in->target, after, before, cursor, limit), ret, err);
-    return zn_sql_once(c->api->store, ZN_SQL_AUDIT_PAGE,
-                       ZN_P(in->user, in->action, in->target, after, before, cursor, limit,
-                            c->who.workspace_id),
-                       ret, err);
+                           ZN_P(in->user, in->action, in->target, after, before, cursor, limit),
+                           ret, err);
+    return zn_sql_once(
+        c->api->store, ZN_SQL_AUDIT_PAGE,
+        ZN_P(in->user, in->action, in->target, after, before, cursor, limit, c->who.workspace_id),
+        ret, err);
 }
 
 static int audit_list(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
@@ -71,7 +74,7 @@ static int audit_list(struct zn_call *c, struct zn_reply *reply, struct zn_err *
     return 0;
 }
 
-/* --- verify ---------------------------------------------------------------------------------------- */
+/* --- verify ---------------------------------------------------------------------------------- */
 
 struct chain {
     long long seq, end; /* last entry that was right; last one that there must be */
@@ -82,9 +85,10 @@ struct chain {
 static int check_row(struct chain *ch, const PGresult *res, int i, struct zn_err *err)
 {
 #define COL(name) .name = zn_col(res, i, #name)
-    struct zn_audit_entry e = { COL(seq), COL(at), COL(user_id), COL(user_name), COL(token_id),
-                                COL(session_id), COL(workspace_id), COL(address), COL(request_id),
-                                COL(action), COL(target), COL(before), COL(after) };
+    struct zn_audit_entry e = { COL(seq),        COL(at),         COL(user_id),      COL(user_name),
+                                COL(token_id),   COL(session_id), COL(workspace_id), COL(address),
+                                COL(request_id), COL(action),     COL(target),       COL(before),
+                                COL(after) };
 #undef COL
     char hash[ZN_AUDIT_HASH];
 
@@ -139,18 +143,28 @@ static int audit_verify(struct zn_call *c, struct zn_reply *reply, struct zn_err
     if (!ch.why && strcmp(ch.hash, zn_col(head, 0, "hash")) != 0)
         ch.why = "the end is not the one that was recorded";
     zn_reply_json(reply, 200,
-                  json_pack("{s:b,s:I,s:o,s:s?,s:s}", "intact", !ch.why, "entries", (json_int_t)ch.seq,
-                            "broken_at", ch.why ? json_integer(ch.seq + 1) : json_null(), "reason", ch.why,
+                  json_pack("{s:b,s:I,s:o,s:s?,s:s}", "intact", !ch.why, "entries",
+                            (json_int_t)ch.seq, "broken_at",
+                            ch.why ? json_integer(ch.seq + 1) : json_null(), "reason", ch.why,
                             "hash", ch.hash));
     return 0;
 }
 
 const struct zn_route zn_audit_routes[] = {
-    { .method = "GET", .path = "/api/audit", .scope = ZN_SCOPE_ADMIN, .handler = audit_list,
-      .name = "audit_list", .summary = "Who did what in the workspace, newest first",
-      .query = ZN_FIELDS(list_fields), .answers = { { 200, "AuditPage" } } },
-    { .method = "GET", .path = "/api/audit/verify", .scope = ZN_SCOPE_SUPERUSER, .handler = audit_verify,
-      .name = "audit_verify", .summary = "Whether the log is as it was written, and where not",
+    { .method = "GET",
+      .path = "/api/audit",
+      .scope = ZN_SCOPE_ADMIN,
+      .handler = audit_list,
+      .name = "audit_list",
+      .summary = "Who did what in the workspace, newest first",
+      .query = ZN_FIELDS(list_fields),
+      .answers = { { 200, "AuditPage" } } },
+    { .method = "GET",
+      .path = "/api/audit/verify",
+      .scope = ZN_SCOPE_SUPERUSER,
+      .handler = audit_verify,
+      .name = "audit_verify",
+      .summary = "Whether the log is as it was written, and where not",
       .answers = { { 200, "AuditVerdict" } } },
 };
 const size_t zn_audit_nroutes = ZN_COUNT(zn_audit_routes);

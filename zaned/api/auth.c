@@ -57,7 +57,9 @@ static int ping(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 int zn_auth_begin(struct zn_call *c, struct zn_reply *reply, long long user, struct zn_err *err)
 {
     char id[ZN_SESSION_ID], token[CSRF_LEN + 1];
-    struct zn_session s = { .user_id = user, .csrf = token, .address = c->req->client,
+    struct zn_session s = { .user_id = user,
+                            .csrf = token,
+                            .address = c->req->client,
                             .agent = zn_request_header(c->req, "User-Agent") };
 
     zn_id("", CSRF_LEN, token, sizeof token);
@@ -72,9 +74,10 @@ struct login_in {
     const char *username, *password, *totp_code, *recovery_code;
 };
 static const struct zn_jfield login_fields[] = {
-    ZN_J(login_in, username, STR, .required = true, .min = 1, .max = 150),
+    ZN_J(login_in, username, STR, .required = true, .min = 1, .max = 150, .check = zn_rule_name),
     ZN_J(login_in, password, STR, .required = true, .min = 1, .max = 255, .format = "password"),
-    ZN_J(login_in, totp_code, STR, .min = 1, .max = 16, .help = "of the second factor, where the user has one"),
+    ZN_J(login_in, totp_code, STR, .min = 1, .max = 16,
+         .help = "of the second factor, where the user has one"),
     ZN_J(login_in, recovery_code, STR, .min = 1, .max = 40, .help = "instead of totp_code"),
 };
 
@@ -109,27 +112,30 @@ static int note_refused(struct zn_conn *conn, void *arg, struct zn_err *err)
     return zn_audit_as(l->call, number(l->user), l->in.username, "login.refused", NULL, how, err);
 }
 
-/* The password was right; what follows holds together: a code is used up by the login that it allowed. */
+/* The password was right; what follows holds together: a code is used up by the login that it
+ * allowed. */
 static int factor_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
 {
     struct login *l = arg;
     zn_auto_json how = NULL;
 
-    if (zn_factor_check(conn, l->call, l->user, l->in.totp_code, l->in.recovery_code, &l->factor, err) < 0)
+    if (zn_factor_check(conn, l->call, l->user, l->in.totp_code, l->in.recovery_code, &l->factor,
+                        err) < 0)
         return -1;
     if (l->factor == ZN_FACTOR_REQUIRED)
         return 0;
     l->why = "second factor";
     if (l->factor == ZN_FACTOR_WRONG)
         return note_refused(conn, l, err);
-    how = json_pack("{s:s}", "second_factor", l->factor == ZN_FACTOR_NONE ? "none"
-                                              : l->in.totp_code           ? "totp"
-                                                                          : "recovery");
+    how = json_pack("{s:s}", "second_factor",
+                    l->factor == ZN_FACTOR_NONE ? "none"
+                    : l->in.totp_code           ? "totp"
+                                                : "recovery");
     return zn_audit_as(l->call, number(l->user), l->in.username, "login.success", NULL, how, err);
 }
 
-/* Guesses are counted for address and name together, so that nobody can lock another out. The log has
- * the first one too many of each minute. */
+/* Guesses are counted for address and name together, so that nobody can lock another out. The log
+ * has the first one too many of each minute. */
 static int login_throttled(struct login *l, struct zn_reply *reply, struct zn_err *err)
 {
     struct zn_call *c = l->call;
@@ -141,8 +147,8 @@ static int login_throttled(struct login *l, struct zn_reply *reply, struct zn_er
     limited = zn_guess(c, "login", about, LOGIN_LIMIT, LOGIN_WINDOW_S, reply, err);
     if (limited != 1)
         return limited;
-    if (zn_throttle_count(c->api->sessions, zn_arena_printf(c->arena, "noted:%s", about), 1, LOGIN_WINDOW_S,
-                          &noted, err) < 0)
+    if (zn_throttle_count(c->api->sessions, zn_arena_printf(c->arena, "noted:%s", about), 1,
+                          LOGIN_WINDOW_S, &noted, err) < 0)
         return -1;
     l->why = "throttled";
     return noted || zn_call_tx(c, note_refused, l, err) == 0 ? 1 : -1;
@@ -164,7 +170,8 @@ static int login_check(struct login *l, struct zn_reply *reply, struct zn_err *e
         zn_reply_error(reply, 401, "authentication_failed", "Invalid username or password", NULL);
         return zn_call_tx(c, note_refused, l, err) < 0 ? -1 : 1;
     }
-    /* Whoever has the password may come from many addresses: codes are counted for the user alone. */
+    /* Whoever has the password may come from many addresses: codes are counted for the user alone.
+     */
     if (l->in.totp_code || l->in.recovery_code) {
         limited = zn_guess(c, "factor", l->user, FACTOR_LIMIT, FACTOR_WINDOW_S, reply, err);
         if (limited)
@@ -173,9 +180,11 @@ static int login_check(struct login *l, struct zn_reply *reply, struct zn_err *e
     if (zn_call_tx(c, factor_tx, l, err) < 0)
         return -1;
     if (l->factor == ZN_FACTOR_REQUIRED)
-        zn_reply_error(reply, 401, "totp_required", "Send totp_code, or a recovery_code, as well.", NULL);
+        zn_reply_error(reply, 401, "totp_required", "Send totp_code, or a recovery_code, as well.",
+                       NULL);
     else if (l->factor == ZN_FACTOR_WRONG)
-        zn_reply_error(reply, 401, "authentication_failed", "The code is not right, or was used before.", NULL);
+        zn_reply_error(reply, 401, "authentication_failed",
+                       "The code is not right, or was used before.", NULL);
     return l->factor == ZN_FACTOR_REQUIRED || l->factor == ZN_FACTOR_WRONG;
 }
 
@@ -296,7 +305,8 @@ static int first_admin_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
         return -1;
     if (zn_sql(conn, ZN_SQL_ENVIRONMENT_INSERT, ZN_P(env, prj, "production"), NULL, err) < 0)
         return -1;
-    return zn_audit_as(t->call, number(t->user), t->in->username, "user.create_first", t->user, NULL, err);
+    return zn_audit_as(t->call, number(t->user), t->in->username, "user.create_first", t->user,
+                       NULL, err);
 }
 
 static int create_initial_user(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
@@ -389,29 +399,67 @@ static int change_password(struct zn_call *c, struct zn_reply *reply, struct zn_
 }
 
 const struct zn_route zn_auth_routes[] = {
-    { .method = "GET", .path = "/api/csrf", .scope = ZN_SCOPE_PUBLIC, .handler = csrf,
-      .name = "csrf_token", .summary = "Set the cookie that holds the cross-site request token",
+    { .method = "GET",
+      .path = "/api/csrf",
+      .scope = ZN_SCOPE_PUBLIC,
+      .handler = csrf,
+      .name = "csrf_token",
+      .summary = "Set the cookie that holds the cross-site request token",
       .answers = { { 200, "Details" } } },
-    { .method = "GET", .path = "/api/ping", .scope = ZN_SCOPE_PUBLIC, .handler = ping, .name = "ping",
-      .summary = "Whether the API answers", .answers = { { 200, "Pong" } } },
-    { .method = "POST", .path = "/api/auth/login", .scope = ZN_SCOPE_PUBLIC, .handler = login,
-      .name = "login", .summary = "Begin a session", .body = ZN_FIELDS(login_fields),
-      .query = ZN_FIELDS(login_query), .answers = { { 201, "Success" }, { 302, NULL } } },
-    { .method = "GET", .path = "/api/auth/me", .scope = ZN_SCOPE_SESSION, .handler = me, .memory = true, .name = "me",
+    { .method = "GET",
+      .path = "/api/ping",
+      .scope = ZN_SCOPE_PUBLIC,
+      .handler = ping,
+      .name = "ping",
+      .summary = "Whether the API answers",
+      .answers = { { 200, "Pong" } } },
+    { .method = "POST",
+      .path = "/api/auth/login",
+      .scope = ZN_SCOPE_PUBLIC,
+      .handler = login,
+      .name = "login",
+      .summary = "Begin a session",
+      .body = ZN_FIELDS(login_fields),
+      .query = ZN_FIELDS(login_query),
+      .answers = { { 201, "Success" }, { 302, NULL } } },
+    { .method = "GET",
+      .path = "/api/auth/me",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = me,
+      .memory = true,
+      .name = "me",
       .summary = "The user of the session and their role in the current workspace",
       .answers = { { 200, "Me" } } },
-    { .method = "DELETE", .path = "/api/auth/logout", .scope = ZN_SCOPE_SESSION, .handler = logout,
-      .name = "logout", .summary = "End the session", .answers = { { 204, NULL } } },
-    { .method = "GET", .path = "/api/auth/check-user-existence", .scope = ZN_SCOPE_PUBLIC,
-      .handler = check_user_existence, .name = "check_user_existence",
-      .summary = "Whether the first administrator was created", .answers = { { 200, "Exists" } } },
-    { .method = "POST", .path = "/api/auth/create-initial-user", .scope = ZN_SCOPE_PUBLIC,
-      .handler = create_initial_user, .throttle = ZN_THROTTLE_REGISTRATION,
-      .name = "create_initial_user", .summary = "Create the first administrator, by the setup token",
-      .body = ZN_FIELDS(first_fields), .answers = { { 201, "Detail" } } },
-    { .method = "POST", .path = "/api/auth/change-password", .scope = ZN_SCOPE_SESSION,
-      .handler = change_password, .name = "change_password",
+    { .method = "DELETE",
+      .path = "/api/auth/logout",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = logout,
+      .name = "logout",
+      .summary = "End the session",
+      .answers = { { 204, NULL } } },
+    { .method = "GET",
+      .path = "/api/auth/check-user-existence",
+      .scope = ZN_SCOPE_PUBLIC,
+      .handler = check_user_existence,
+      .name = "check_user_existence",
+      .summary = "Whether the first administrator was created",
+      .answers = { { 200, "Exists" } } },
+    { .method = "POST",
+      .path = "/api/auth/create-initial-user",
+      .scope = ZN_SCOPE_PUBLIC,
+      .handler = create_initial_user,
+      .throttle = ZN_THROTTLE_REGISTRATION,
+      .name = "create_initial_user",
+      .summary = "Create the first administrator, by the setup token",
+      .body = ZN_FIELDS(first_fields),
+      .answers = { { 201, "Detail" } } },
+    { .method = "POST",
+      .path = "/api/auth/change-password",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = change_password,
+      .name = "change_password",
       .summary = "Change the own password; ends the other sessions",
-      .body = ZN_FIELDS(change_fields), .answers = { { 200, "Success" } } },
+      .body = ZN_FIELDS(change_fields),
+      .answers = { { 200, "Success" } } },
 };
 const size_t zn_auth_nroutes = ZN_COUNT(zn_auth_routes);

@@ -82,7 +82,8 @@ static int load_token(struct zn_call *c, const char *token, struct zn_err *err)
             return -1;
     }
     if (!res || PQntuples(res) == 0)
-        return zn_fail(err, ZN_UNAUTHENTICATED, "The API token is not valid: it may have expired or been revoked.");
+        return zn_fail(err, ZN_UNAUTHENTICATED,
+                       "The API token is not valid: it may have expired or been revoked.");
     const char *scope = zn_col(res, 0, "scope");
     fill(c, res); /* and never is_superuser: the instance is no matter of a token's */
     c->who.user_id = zn_col_i64(res, 0, "user_id");
@@ -109,8 +110,8 @@ enum zn_token_scope zn_route_token(const struct zn_route *r)
 {
     if (r->token != ZN_TOKEN_AUTO)
         return r->token;
-    if (r->scope == ZN_SCOPE_PUBLIC || r->scope == ZN_SCOPE_INGEST || r->scope == ZN_SCOPE_SESSION ||
-        r->scope == ZN_SCOPE_SUPERUSER)
+    if (r->scope == ZN_SCOPE_PUBLIC || r->scope == ZN_SCOPE_INGEST ||
+        r->scope == ZN_SCOPE_SESSION || r->scope == ZN_SCOPE_SUPERUSER)
         return ZN_TOKEN_NONE;
     return strcmp(r->method, "GET") == 0 ? ZN_TOKEN_READ : ZN_TOKEN_ADMIN;
 }
@@ -185,10 +186,12 @@ static bool ingest_allowed(const struct zn_call *c)
            zn_secret_eq(zn_buf_str(&clear), zn_buf_str(&want));
 }
 
-static int token_allowed(const struct zn_call *c, const struct zn_route *r, const int *need, struct zn_err *err)
+static int token_allowed(const struct zn_call *c, const struct zn_route *r, const int *need,
+                         struct zn_err *err)
 {
-    static const char *const names[] = { [ZN_TOKEN_READ] = "read", [ZN_TOKEN_DEPLOY] = "deploy",
-                                         [ZN_TOKEN_ADMIN] = "admin" };
+    static const char *const names[] = {
+        [ZN_TOKEN_READ] = "read", [ZN_TOKEN_DEPLOY] = "deploy", [ZN_TOKEN_ADMIN] = "admin"
+    };
     enum zn_token_scope wants = zn_route_token(r);
 
     if (wants == ZN_TOKEN_NONE || r->scope == ZN_SCOPE_SESSION || r->scope == ZN_SCOPE_SUPERUSER)

@@ -18,8 +18,10 @@ int zn_guess(struct zn_call *c, const char *what, const char *about, int limit, 
     if (!wait)
         return 0;
     zn_reply_header(reply, "Retry-After", zn_arena_printf(c->arena, "%d", wait));
-    zn_reply_error(reply, 429, "throttled",
-                   zn_arena_printf(c->arena, "Too many attempts. Expected available in %d seconds.", wait), NULL);
+    zn_reply_error(
+        reply, 429, "throttled",
+        zn_arena_printf(c->arena, "Too many attempts. Expected available in %d seconds.", wait),
+        NULL);
     return 1;
 }
 

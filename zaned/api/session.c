@@ -148,7 +148,8 @@ static void key_of(const char *id, char ret[80])
     snprintf(ret, 80, "session:%s", hex);
 }
 
-/* When a session was last seen stands beside it, so that noting it never undoes a change of the session. */
+/* When a session was last seen stands beside it, so that noting it never undoes a change of the
+ * session. */
 static void seen_key_of(const char *key, char ret[80])
 {
     snprintf(ret, 80, "seen:%s", strchr(key, ':') + 1);
@@ -189,10 +190,10 @@ int zn_session_create(struct zn_sessions *s, const struct zn_session *what, char
     char key[80], set[64], seconds[16], name[24];
 
     zn_id("ses_", NAME_LEN, name, sizeof name);
-    zn_auto_json doc = json_pack("{s:I,s:s,s:s?,s:s,s:I,s:o,s:o}", "user", (json_int_t)what->user_id, "csrf",
-                                 what->csrf, "workspace", what->workspace_id, "name", name, "created",
-                                 (json_int_t)now_s(), "address", shown(what->address, ADDRESS_MAX), "agent",
-                                 shown(what->agent, AGENT_MAX));
+    zn_auto_json doc = json_pack(
+        "{s:I,s:s,s:s?,s:s,s:I,s:o,s:o}", "user", (json_int_t)what->user_id, "csrf", what->csrf,
+        "workspace", what->workspace_id, "name", name, "created", (json_int_t)now_s(), "address",
+        shown(what->address, ADDRESS_MAX), "agent", shown(what->agent, AGENT_MAX));
     zn_auto_mem char *text = json_dumps(doc, JSON_COMPACT);
 
     if (!text)
@@ -218,8 +219,8 @@ static const char *text_of(struct zn_arena *a, const json_t *doc, const char *me
     return text ? zn_arena_strdup(a, text) : NULL;
 }
 
-static int load_key(struct zn_sessions *s, struct zn_arena *a, const char *key, struct zn_session *ret,
-                    struct zn_err *err)
+static int load_key(struct zn_sessions *s, struct zn_arena *a, const char *key,
+                    struct zn_session *ret, struct zn_err *err)
 {
     char seen[80];
 
@@ -320,7 +321,8 @@ int zn_session_delete_others(struct zn_sessions *s, long long user_id, const cha
     return 0;
 }
 
-/* Calls each for the sessions of the user until it says 1; sessions that ran out are forgotten here. */
+/* Calls each for the sessions of the user until it says 1; sessions that ran out are forgotten
+ * here. */
 static int find(struct zn_sessions *s, struct zn_arena *a, long long user_id,
                 int (*each)(void *arg, const char *key, const struct zn_session *one), void *arg,
                 struct zn_err *err)
@@ -364,8 +366,8 @@ static int collect(void *arg, const char *key, const struct zn_session *one)
     return l->n == ZN_SESSIONS_LISTED;
 }
 
-int zn_session_list(struct zn_sessions *s, struct zn_arena *a, long long user_id, struct zn_session **ret,
-                    size_t *n, struct zn_err *err)
+int zn_session_list(struct zn_sessions *s, struct zn_arena *a, long long user_id,
+                    struct zn_session **ret, size_t *n, struct zn_err *err)
 {
     struct listing l = { .all = zn_arena_alloc(a, ZN_SESSIONS_LISTED * sizeof *l.all) };
 
@@ -393,7 +395,8 @@ static int is_wanted(void *arg, const char *key, const struct zn_session *one)
     return 1;
 }
 
-int zn_session_delete_named(struct zn_sessions *s, long long user_id, const char *name, struct zn_err *err)
+int zn_session_delete_named(struct zn_sessions *s, long long user_id, const char *name,
+                            struct zn_err *err)
 {
     zn_auto_arena struct zn_arena a = { .limit = 4 << 20 };
     struct wanted w = { .name = name };

@@ -1,5 +1,6 @@
-/* Sessions and counters in Valkey (RESP by hiredis). Losing them logs people out, no more. A session lies there
- * under a hash of its cookie, so that what is read there logs nobody in. Safe from any thread. */
+/* Sessions and counters in Valkey (RESP by hiredis). Losing them logs people out, no more. A
+ * session lies there under a hash of its cookie, so that what is read there logs nobody in. Safe
+ * from any thread. */
 #ifndef ZN_API_SESSION_H
 #define ZN_API_SESSION_H
 
@@ -15,9 +16,9 @@ struct zn_sessions;
 struct zn_session {
     long long user_id;
     const char *csrf, *workspace_id; /* workspace_id may be NULL */
-    const char *name;                /* what it is called where it is shown; made by zn_session_create */
-    const char *address, *agent;     /* of the client, any bytes; shown mended and cut; may be NULL */
-    long long created_at, seen_at;   /* seconds since 1970; seen_at is up to a minute old */
+    const char *name; /* what it is called where it is shown; made by zn_session_create */
+    const char *address, *agent;   /* of the client, any bytes; shown mended and cut; may be NULL */
+    long long created_at, seen_at; /* seconds since 1970; seen_at is up to a minute old */
 };
 
 /* Most sessions of one user that are listed. */
@@ -43,10 +44,11 @@ int zn_session_delete_others(struct zn_sessions *s, long long user_id, const cha
                              struct zn_err *err);
 
 /* Sessions of a user, in no order; an array in the arena. */
-int zn_session_list(struct zn_sessions *s, struct zn_arena *a, long long user_id, struct zn_session **ret,
-                    size_t *n, struct zn_err *err);
+int zn_session_list(struct zn_sessions *s, struct zn_arena *a, long long user_id,
+                    struct zn_session **ret, size_t *n, struct zn_err *err);
 /* Ends the session of the user with that name; ZN_NOT_FOUND. */
-int zn_session_delete_named(struct zn_sessions *s, long long user_id, const char *name, struct zn_err *err);
+int zn_session_delete_named(struct zn_sessions *s, long long user_id, const char *name,
+                            struct zn_err *err);
 
 /* Counts one use of key in its window; *wait_s: seconds until the next is allowed, 0 = allowed now. */
 int zn_throttle_count(struct zn_sessions *s, const char *key, int limit, int window_s, int *wait_s,

@@ -22,8 +22,8 @@ static int token_list(struct zn_call *c, struct zn_reply *reply, struct zn_err *
     zn_auto_pgresult res = NULL;
     json_t *list;
 
-    if (zn_sql_once(c->api->store, ZN_SQL_API_TOKEN_LIST, ZN_P(user_text(c), c->who.workspace_id, NULL), &res,
-                    err) < 0)
+    if (zn_sql_once(c->api->store, ZN_SQL_API_TOKEN_LIST,
+                    ZN_P(user_text(c), c->who.workspace_id, NULL), &res, err) < 0)
         return -1;
     list = json_array();
     for (int i = 0; i < PQntuples(res); i++)
@@ -42,7 +42,8 @@ static const struct zn_jfield create_fields[] = {
     ZN_J(token_in, name, STR, .required = true, .min = 1, .max = 100, .check = zn_rule_name,
          .help = "what it is for"),
     ZN_J(token_in, scope, STR, .required = true, .min = 1, .max = 6, .choices = scopes,
-         .help = "read: GET only; deploy: also deploy, cancel, start and stop; admin: all that its owner may do in "
+         .help = "read: GET only; deploy: also deploy, cancel, start and stop; admin: all that its "
+                 "owner may do in "
                  "the workspace"),
     ZN_J(token_in, expires_at, STR, .nullable = true, .min = 1, .max = 40, .check = zn_rule_time,
          .format = "date-time", .help = "null or absent: never"),
@@ -68,9 +69,11 @@ static int create_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
     if (zn_sql(conn, ZN_SQL_API_TOKEN_COUNT, ZN_P(user, workspace), &count, err) < 0)
         return -1;
     if (zn_col_i64(count, 0, "n") >= TOKENS_MAX)
-        return zn_fail(err, ZN_CONFLICT, "You have %d tokens in this workspace: revoke one first.", TOKENS_MAX);
+        return zn_fail(err, ZN_CONFLICT, "You have %d tokens in this workspace: revoke one first.",
+                       TOKENS_MAX);
     if (zn_sql(conn, ZN_SQL_API_TOKEN_ADD,
-               ZN_P(t->id, user, workspace, t->in.name, t->in.scope, t->hash, t->expires), &added, err) < 0)
+               ZN_P(t->id, user, workspace, t->in.name, t->in.scope, t->hash, t->expires), &added,
+               err) < 0)
         return -1;
     if (PQntuples(added) == 0) {
         zn_call_field(c, err, "expires_at", "invalid", "The time must lie ahead.");
@@ -112,12 +115,13 @@ static int delete_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
     const char *id = zn_request_param(c->req, "id");
     zn_auto_pgresult row = NULL;
 
-    if (zn_sql(conn, ZN_SQL_API_TOKEN_DELETE, ZN_P(user_text(c), c->who.workspace_id, id), &row, err) < 0)
+    if (zn_sql(conn, ZN_SQL_API_TOKEN_DELETE, ZN_P(user_text(c), c->who.workspace_id, id), &row,
+               err) < 0)
         return -1;
     if (PQntuples(row) == 0)
         return zn_fail(err, ZN_NOT_FOUND, "You have no such token in this workspace.");
-    zn_auto_json before = json_pack("{s:s,s:s}", "name", zn_col(row, 0, "name"), "scope",
-                                    zn_col(row, 0, "scope"));
+    zn_auto_json before =
+        json_pack("{s:s,s:s}", "name", zn_col(row, 0, "name"), "scope", zn_col(row, 0, "scope"));
     return zn_audit(conn, c, "token.revoke", id, before, NULL, err);
 }
 
@@ -131,15 +135,31 @@ static int token_delete(struct zn_call *c, struct zn_reply *reply, struct zn_err
 }
 
 const struct zn_route zn_token_routes[] = {
-    { .method = "GET", .path = "/api/tokens", .scope = ZN_SCOPE_GUEST, .handler = token_list,
-      .token = ZN_TOKEN_NONE, .name = "token_list", .summary = "Your API tokens of the workspace",
+    { .method = "GET",
+      .path = "/api/tokens",
+      .scope = ZN_SCOPE_GUEST,
+      .handler = token_list,
+      .token = ZN_TOKEN_NONE,
+      .name = "token_list",
+      .summary = "Your API tokens of the workspace",
       .answers = { { 200, "Token[]" } } },
-    { .method = "POST", .path = "/api/tokens", .scope = ZN_SCOPE_GUEST, .handler = token_create,
-      .token = ZN_TOKEN_NONE, .name = "token_create", .conflicts = true,
+    { .method = "POST",
+      .path = "/api/tokens",
+      .scope = ZN_SCOPE_GUEST,
+      .handler = token_create,
+      .token = ZN_TOKEN_NONE,
+      .name = "token_create",
+      .conflicts = true,
       .summary = "Make an API token for the workspace; it is shown this once",
-      .body = ZN_FIELDS(create_fields), .answers = { { 201, "NewToken" } } },
-    { .method = "DELETE", .path = "/api/tokens/{id}", .scope = ZN_SCOPE_GUEST, .handler = token_delete,
-      .token = ZN_TOKEN_NONE, .name = "token_revoke", .summary = "Revoke an API token at once",
+      .body = ZN_FIELDS(create_fields),
+      .answers = { { 201, "NewToken" } } },
+    { .method = "DELETE",
+      .path = "/api/tokens/{id}",
+      .scope = ZN_SCOPE_GUEST,
+      .handler = token_delete,
+      .token = ZN_TOKEN_NONE,
+      .name = "token_revoke",
+      .summary = "Revoke an API token at once",
       .answers = { { 204, NULL } } },
 };
 const size_t zn_token_nroutes = ZN_COUNT(zn_token_routes);

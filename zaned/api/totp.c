@@ -17,7 +17,8 @@ enum { SEED = 20, RECOVERY_MAX = 40 };
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-int zn_totp_code(const void *seed, size_t n, long long step, unsigned digits, char ret[9], struct zn_err *err)
+int zn_totp_code(const void *seed, size_t n, long long step, unsigned digits, char ret[9],
+                 struct zn_err *err)
 {
     static const unsigned power[] = { [6] = 1000000, [7] = 10000000, [8] = 100000000 };
     unsigned char counter[8], mac[EVP_MAX_MD_SIZE];
@@ -28,7 +29,8 @@ int zn_totp_code(const void *seed, size_t n, long long step, unsigned digits, ch
     if (!HMAC(EVP_sha1(), seed, (int)n, counter, sizeof counter, mac, &len) || len != 20)
         return zn_fail(err, ZN_INTERNAL, "libcrypto has no HMAC-SHA-1");
     const unsigned char *p = mac + (mac[19] & 15); /* RFC 4226 §5.3 */
-    uint32_t bits = (uint32_t)(p[0] & 0x7f) << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    uint32_t bits =
+        (uint32_t)(p[0] & 0x7f) << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
     snprintf(ret, 9, "%0*u", (int)digits, bits % power[digits]);
     explicit_bzero(mac, sizeof mac);
     return 0;
@@ -102,8 +104,8 @@ static void recovery_hash(const char *code, char ret[ZN_SECRET_HASH])
     explicit_bzero(bare, sizeof bare);
 }
 
-static int use_recovery(struct zn_conn *conn, const char *user, const char *code, enum zn_factor *ret,
-                        struct zn_err *err)
+static int use_recovery(struct zn_conn *conn, const char *user, const char *code,
+                        enum zn_factor *ret, struct zn_err *err)
 {
     zn_auto_pgresult used = NULL;
     char hash[ZN_SECRET_HASH];
@@ -146,8 +148,8 @@ int zn_factor_check(struct zn_conn *conn, struct zn_call *c, const char *user, c
         return 0;
     *ret = ZN_FACTOR_REQUIRED;
     if (code) {
-        if (zn_unseal(c->api->sealer, c->arena, zn_col(row, 0, "key_id"), zn_col(row, 0, "seed_sealed"), &seed,
-                      err) < 0) {
+        if (zn_unseal(c->api->sealer, c->arena, zn_col(row, 0, "key_id"),
+                      zn_col(row, 0, "seed_sealed"), &seed, err) < 0) {
             err->code = ZN_INTERNAL; /* ours, not the caller's */
             return -1;
         }

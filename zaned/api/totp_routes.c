@@ -24,9 +24,11 @@ static const char *check_digits(const void *val)
 struct in {
     const char *password, *code, *recovery_code;
 };
-#define PASSWORD ZN_J(in, password, STR, .required = true, .min = 1, .max = 255, .format = "password")
-#define CODE(...) \
-    ZN_J(in, code, STR, .min = ZN_TOTP_DIGITS, .max = ZN_TOTP_DIGITS, .check = check_digits, __VA_ARGS__)
+#define PASSWORD                                                                                   \
+    ZN_J(in, password, STR, .required = true, .min = 1, .max = 255, .format = "password")
+#define CODE(...)                                                                                  \
+    ZN_J(in, code, STR, .min = ZN_TOTP_DIGITS, .max = ZN_TOTP_DIGITS, .check = check_digits,       \
+         __VA_ARGS__)
 
 static const struct zn_jfield begin_fields[] = { PASSWORD };
 static const struct zn_jfield code_fields[] = { CODE(.required = true) };
@@ -58,7 +60,8 @@ static int bad_field(struct zn_call *c, const char *name, const char *msg, struc
 }
 
 /* 1: the reply says that it was tried too often. */
-static int password_is_own(struct zn_call *c, const struct act *t, struct zn_reply *reply, struct zn_err *err)
+static int password_is_own(struct zn_call *c, const struct act *t, struct zn_reply *reply,
+                           struct zn_err *err)
 {
     zn_auto_pgresult res = NULL;
     int limited = zn_guess_own(c, "password", reply, err);
@@ -81,12 +84,13 @@ static int status(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     if (zn_sql_once(c->api->store, ZN_SQL_SECOND_FACTOR, ZN_P(t.user), &res, err) < 0)
         return -1;
     bool on = PQntuples(res) && zn_col_bool(res, 0, "confirmed");
-    zn_reply_json(reply, 200, json_pack("{s:b,s:I}", "enabled", on, "recovery_codes_left",
-                                        (json_int_t)(on ? zn_col_i64(res, 0, "codes") : 0)));
+    zn_reply_json(reply, 200,
+                  json_pack("{s:b,s:I}", "enabled", on, "recovery_codes_left",
+                            (json_int_t)(on ? zn_col_i64(res, 0, "codes") : 0)));
     return 0;
 }
 
-/* --- begin and confirm ------------------------------------------------------------------------------ */
+/* --- begin and confirm ----------------------------------------------------------------------- */
 
 static int begin_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
 {
@@ -107,8 +111,8 @@ static const char *uri_of(struct zn_call *c, const char *seed)
 
     zn_buf_puts(&b, "otpauth://totp/Zane:");
     zn_percent_add(&b, c->who.username);
-    zn_buf_printf(&b, "?secret=%s&issuer=Zane&algorithm=SHA1&digits=%d&period=%d", seed, ZN_TOTP_DIGITS,
-                  ZN_TOTP_STEP_S);
+    zn_buf_printf(&b, "?secret=%s&issuer=Zane&algorithm=SHA1&digits=%d&period=%d", seed,
+                  ZN_TOTP_DIGITS, ZN_TOTP_STEP_S);
     return zn_buf_str(&b) ? zn_arena_strdup(c->arena, zn_buf_str(&b)) : NULL;
 }
 
@@ -124,7 +128,8 @@ static int begin(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     if ((r = password_is_own(c, &t, reply, err)))
         return r < 0 ? -1 : 0;
     zn_totp_seed(seed);
-    if (zn_seal(c->api->sealer, c->arena, seed, &t.sealed, err) < 0 || zn_call_tx(c, begin_tx, &t, err) < 0)
+    if (zn_seal(c->api->sealer, c->arena, seed, &t.sealed, err) < 0 ||
+        zn_call_tx(c, begin_tx, &t, err) < 0)
         return -1;
     zn_reply_header(reply, "Cache-Control", "no-store");
     zn_reply_json(reply, 200, json_pack("{s:s,s:s?}", "secret", seed, "uri", uri_of(c, seed)));
@@ -145,7 +150,8 @@ static int new_codes(struct zn_conn *conn, struct act *t, struct zn_err *err)
         zn_id("", CODE_LEN, code, sizeof code);
         zn_secret_hash(code, hash);
         zn_buf_printf(&hashes, "%s%s", i ? "," : "{", hash);
-        json_array_append_new(t->codes, json_sprintf("%.4s-%.4s-%.4s-%.4s", code, code + 4, code + 8, code + 12));
+        json_array_append_new(
+            t->codes, json_sprintf("%.4s-%.4s-%.4s-%.4s", code, code + 4, code + 8, code + 12));
     }
     zn_buf_putc(&hashes, '}');
     return zn_sql(conn, ZN_SQL_RECOVERY_CLEAR, ZN_P(t->user), NULL, err) < 0
@@ -153,7 +159,7 @@ static int new_codes(struct zn_conn *conn, struct act *t, struct zn_err *err)
                : zn_sql(conn, ZN_SQL_RECOVERY_ADD, ZN_P(t->user, zn_buf_str(&hashes)), NULL, err);
 }
 
-/* Confirming comes before checking: the check asks confirmed ones only. A wrong code undoes both. */
+/* Confirming comes before checking: the check asks confirmed ones only. A wrong one undoes both. */
 static int confirm_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
 {
     struct act *t = arg;
@@ -170,8 +176,11 @@ static int confirm_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
         zn_factor_check(conn, t->call, t->user, t->in.code, NULL, &said, err) < 0)
         return -1;
     if (said != ZN_FACTOR_RIGHT)
-        return bad_field(t->call, "code", "The code is not right: is the clock of the device?", err);
-    return new_codes(conn, t, err) < 0 ? -1 : zn_audit(conn, t->call, "totp.enable", t->user, NULL, NULL, err);
+        return bad_field(t->call, "code", "The code is not right: is the clock of the device?",
+                         err);
+    return new_codes(conn, t, err) < 0
+               ? -1
+               : zn_audit(conn, t->call, "totp.enable", t->user, NULL, NULL, err);
 }
 
 static int codes_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
@@ -185,8 +194,9 @@ static int codes_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
         return zn_fail(err, ZN_CONFLICT, "You have no second factor.");
     if (said != ZN_FACTOR_RIGHT)
         return bad_field(t->call, "code", "The code is not right, or was used before.", err);
-    return new_codes(conn, t, err) < 0 ? -1
-                                       : zn_audit(conn, t->call, "totp.recovery_codes", t->user, NULL, NULL, err);
+    return new_codes(conn, t, err) < 0
+               ? -1
+               : zn_audit(conn, t->call, "totp.recovery_codes", t->user, NULL, NULL, err);
 }
 
 static int show_codes(struct zn_call *c, zn_tx_fn fn, struct zn_reply *reply, struct zn_err *err)
@@ -218,7 +228,7 @@ static int regenerate(struct zn_call *c, struct zn_reply *reply, struct zn_err *
     return show_codes(c, codes_tx, reply, err);
 }
 
-/* --- disable ----------------------------------------------------------------------------------------- */
+/* --- disable --------------------------------------------------------------------------------- */
 
 static int disable_tx(struct zn_conn *conn, void *arg, struct zn_err *err)
 {
@@ -258,21 +268,48 @@ static int disable(struct zn_call *c, struct zn_reply *reply, struct zn_err *err
 }
 
 const struct zn_route zn_totp_routes[] = {
-    { .method = "GET", .path = "/api/auth/totp", .scope = ZN_SCOPE_SESSION, .handler = status,
-      .name = "totp_status", .summary = "Whether your logins need a second factor",
+    { .method = "GET",
+      .path = "/api/auth/totp",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = status,
+      .name = "totp_status",
+      .summary = "Whether your logins need a second factor",
       .answers = { { 200, "SecondFactor" } } },
-    { .method = "POST", .path = "/api/auth/totp/begin", .scope = ZN_SCOPE_SESSION, .handler = begin,
-      .name = "totp_begin", .summary = "Make the secret for an authenticator; it holds once confirmed",
-      .body = ZN_FIELDS(begin_fields), .conflicts = true, .answers = { { 200, "SecondFactorSecret" } } },
-    { .method = "POST", .path = "/api/auth/totp/confirm", .scope = ZN_SCOPE_SESSION, .handler = confirm,
-      .name = "totp_confirm", .summary = "Show that the authenticator has the secret; logins need it from now on",
-      .body = ZN_FIELDS(code_fields), .conflicts = true, .answers = { { 200, "RecoveryCodes" } } },
-    { .method = "POST", .path = "/api/auth/totp/recovery-codes", .scope = ZN_SCOPE_SESSION,
-      .handler = regenerate, .name = "totp_recovery_codes",
-      .summary = "Replace the recovery codes; the old ones hold no more", .body = ZN_FIELDS(code_fields),
-      .conflicts = true, .answers = { { 200, "RecoveryCodes" } } },
-    { .method = "POST", .path = "/api/auth/totp/disable", .scope = ZN_SCOPE_SESSION, .handler = disable,
-      .name = "totp_disable", .summary = "Log in by password alone again", .body = ZN_FIELDS(disable_fields),
-      .conflicts = true, .answers = { { 204, NULL } } },
+    { .method = "POST",
+      .path = "/api/auth/totp/begin",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = begin,
+      .name = "totp_begin",
+      .summary = "Make the secret for an authenticator; it holds once confirmed",
+      .body = ZN_FIELDS(begin_fields),
+      .conflicts = true,
+      .answers = { { 200, "SecondFactorSecret" } } },
+    { .method = "POST",
+      .path = "/api/auth/totp/confirm",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = confirm,
+      .name = "totp_confirm",
+      .summary = "Show that the authenticator has the secret; logins need it from now on",
+      .body = ZN_FIELDS(code_fields),
+      .conflicts = true,
+      .answers = { { 200, "RecoveryCodes" } } },
+    { .method = "POST",
+      .path = "/api/auth/totp/recovery-codes",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = regenerate,
+      .name = "totp_recovery_codes",
+      .summary = "Replace the recovery codes; the old ones hold no more",
+      .body = ZN_FIELDS(code_fields),
+      .conflicts = true,
+      .answers = { { 200, "RecoveryCodes" } } },
+    { .method = "POST",
+      .path = "/api/auth/totp/disable",
+      .scope = ZN_SCOPE_SESSION,
+      .handler = disable,
+      .name = "totp_disable",
+      .summary = "Log in by password alone again",
+      .body = ZN_FIELDS(disable_fields),
+      .conflicts = true,
+      .answers = { { 204, NULL } } },
 };
 const size_t zn_totp_nroutes = ZN_COUNT(zn_totp_routes);

@@ -10,9 +10,9 @@
 #include "zaned/store/store.h"
 
 enum {
-    BLOCKS = 8,      /* of a table in one transaction: 64 KiB, some hundred rows at most */
-    IDLE_PASSES = 20, /* passes over rows that others hold, one each IDLE_MS */
-    IDLE_MS = 500,
+    BLOCKS = 8,       /* of a table in one transaction: 64 KiB, some hundred rows at most */
+    PASSES = 40, /* in all: one does it all but for rows that others hold or wrote meanwhile */
+    PAUSE_MS = 500,
 };
 
 /* A table with sealed values, and the piece of it that is being worked on. */
@@ -44,7 +44,8 @@ static int reseal_row(struct zn_conn *c, struct piece *p, const char *place, con
     p->rows++;
     p->values += json_array_size(patches);
     return zn_sql(c, ZN_SQL_SEALED_PUT,
-                  ZN_P(p->table, p->texts, p->docs, place, zn_sealer_key_id(p->sealer), list), NULL, err);
+                  ZN_P(p->table, p->texts, p->docs, place, zn_sealer_key_id(p->sealer), list), NULL,
+                  err);
 }
 
 static int piece_tx(struct zn_conn *c, void *arg, struct zn_err *err)
@@ -57,7 +58,8 @@ static int piece_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     snprintf(first, sizeof first, "%lld", p->first);
     snprintf(blocks, sizeof blocks, "%d", BLOCKS);
     if (zn_sql(c, ZN_SQL_SEALED_TAKE,
-               ZN_P(p->table, p->texts, p->docs, first, blocks, zn_sealer_key_id(p->sealer)), &rows, err) < 0)
+               ZN_P(p->table, p->texts, p->docs, first, blocks, zn_sealer_key_id(p->sealer)), &rows,
+               err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(rows); i++)
         if (reseal_row(c, p, zn_col(rows, i, "place"), zn_col(rows, i, "doc"), err) < 0)
@@ -65,8 +67,8 @@ static int piece_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     return 0;
 }
 
-static int do_table(struct zn_store *store, struct piece *p, long long blocks, struct zn_rotation *sum,
-                    struct zn_err *err)
+static int do_table(struct zn_store *store, struct piece *p, long long blocks,
+                    struct zn_rotation *sum, struct zn_err *err)
 {
     zn_auto_pgresult left = NULL;
 
@@ -77,15 +79,15 @@ static int do_table(struct zn_store *store, struct piece *p, long long blocks, s
         sum->values += p->values;
         sum->lost += p->lost;
     }
-    if (zn_sql_once(store, ZN_SQL_SEALED_LEFT, ZN_P(p->table, p->texts, p->docs, zn_sealer_key_id(p->sealer)),
-                    &left, err) < 0)
+    if (zn_sql_once(store, ZN_SQL_SEALED_LEFT,
+                    ZN_P(p->table, p->texts, p->docs, zn_sealer_key_id(p->sealer)), &left, err) < 0)
         return -1;
     sum->left += (unsigned long long)zn_col_i64(left, 0, "n");
     return 0;
 }
 
-/* A pass over all tables. A table whose sealed columns have no key_id beside them is a mistake of ours that would
- * cost the values in it once the old key is gone. */
+/* A pass over all tables. A table whose sealed columns have no key_id beside them is a mistake of
+ * ours that would cost the values in it once the old key is gone. */
 static int pass(struct zn_store *store, const struct zn_sealer *sealer, struct zn_rotation *sum,
                 struct zn_err *err)
 {
@@ -95,8 +97,10 @@ static int pass(struct zn_store *store, const struct zn_sealer *sealer, struct z
     if (zn_sql_once(store, ZN_SQL_SEALED_TABLES, ZN_P0, &tables, err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(tables); i++) {
-        struct piece p = { .sealer = sealer, .table = zn_col(tables, i, "tab"),
-                           .texts = zn_col(tables, i, "texts"), .docs = zn_col(tables, i, "docs") };
+        struct piece p = { .sealer = sealer,
+                           .table = zn_col(tables, i, "tab"),
+                           .texts = zn_col(tables, i, "texts"),
+                           .docs = zn_col(tables, i, "docs") };
 
         if (!zn_col_bool(tables, i, "keyed"))
             return zn_fail(err, ZN_INTERNAL, "table %s has sealed columns, but no key_id", p.table);
@@ -109,22 +113,18 @@ static int pass(struct zn_store *store, const struct zn_sealer *sealer, struct z
 int zn_rotate_keys(struct zn_store *store, const struct zn_sealer *sealer, struct zn_rotation *ret,
                    struct zn_err *err)
 {
-    unsigned idle = 0;
-
     memset(ret, 0, sizeof *ret);
-    for (;;) {
-        unsigned long long before = ret->rows;
-
+    for (unsigned i = 0; i < PASSES; i++) {
+        if (i)
+            zn_pause_ms(PAUSE_MS);
         if (pass(store, sealer, ret, err) < 0)
             return -1;
         if (ret->left == 0)
             return 0;
         if (ret->lost)
-            return zn_fail(err, ZN_INVALID, "%llu values were encrypted with a key that is not here", ret->lost);
-        idle = ret->rows == before ? idle + 1 : 0;
-        if (idle == IDLE_PASSES)
-            return zn_fail(err, ZN_BUSY, "%llu rows were held by others all the time", ret->left);
-        if (idle)
-            zn_pause_ms(IDLE_MS);
+            return zn_fail(err, ZN_INVALID, "%llu values were sealed with a key that is not here",
+                           ret->lost);
     }
+    return zn_fail(err, ZN_BUSY,
+                   "%llu rows are held by others, or somebody still seals with another key", ret->left);
 }

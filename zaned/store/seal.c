@@ -23,8 +23,10 @@ static void make_key(struct key *k, const char *secret, size_t n)
     unsigned char id[crypto_generichash_BYTES_MIN];
 
     crypto_generichash(k->key, sizeof k->key, (const unsigned char *)secret, n, NULL, 0);
-    /* The id is a hash of the key and a word, cut to 8 bytes: it names the key and tells nothing. */
-    crypto_generichash(id, sizeof id, (const unsigned char *)"zane key id", 11, k->key, sizeof k->key);
+    /* The id is a hash of the key and a word, cut to 8 bytes: it names the key and tells nothing.
+     */
+    crypto_generichash(id, sizeof id, (const unsigned char *)"zane key id", 11, k->key,
+                       sizeof k->key);
     zn_hex(id, 8, k->id);
 }
 
@@ -42,7 +44,8 @@ static int read_keys(struct zn_sealer *s, const char *secret, struct zn_err *err
         size_t n = strcspn(p, "\r\n");
 
         if (n && n < SECRET_MIN)
-            return zn_fail(err, ZN_INVALID, "an encryption key has fewer than %d characters", SECRET_MIN);
+            return zn_fail(err, ZN_INVALID, "an encryption key has fewer than %d characters",
+                           SECRET_MIN);
         if (n && s->n == ZN_KEYS_MAX)
             return zn_fail(err, ZN_INVALID, "there are more than %d encryption keys", ZN_KEYS_MAX);
         if (n)
@@ -91,7 +94,8 @@ int zn_seal(const struct zn_sealer *s, struct zn_arena *a, const char *plain, co
     if (!box)
         return zn_fail(err, ZN_INTERNAL, "value too large to encrypt");
     randombytes_buf(box, crypto_secretbox_NONCEBYTES);
-    crypto_secretbox_easy(box + crypto_secretbox_NONCEBYTES, (const unsigned char *)plain, n, box, s->keys[0].key);
+    crypto_secretbox_easy(box + crypto_secretbox_NONCEBYTES, (const unsigned char *)plain, n, box,
+                          s->keys[0].key);
     zn_base64_add(&text, box, total, false);
     const char *copy = zn_buf_str(&text) ? zn_arena_strdup(a, zn_buf_str(&text)) : NULL;
     if (!copy)
@@ -189,7 +193,8 @@ int zn_unseal_env(const struct zn_sealer *s, json_t *vars, struct zn_err *err)
 
 bool zn_is_sealed(const json_t *v)
 {
-    return json_is_string(json_object_get(v, "sealed")) && json_is_string(json_object_get(v, "key_id"));
+    return json_is_string(json_object_get(v, "sealed")) &&
+           json_is_string(json_object_get(v, "key_id"));
 }
 
 /* Where the walk is: keys and indices from the root. */
@@ -243,12 +248,8 @@ static int walk(struct walk *w, json_t *v, struct zn_err *err)
         return zn_fail(err, ZN_INVALID, "a stored document is nested too deeply");
     if (zn_is_sealed(v))
         return reseal_one(w, v, err);
-    json_array_foreach (v, i, item)
-        if (step(w, json_sprintf("%zu", i), item, err) < 0)
-            return -1;
-    json_object_foreach (v, name, item)
-        if (step(w, json_string(name), item, err) < 0)
-            return -1;
+    json_array_foreach(v, i, item) if (step(w, json_sprintf("%zu", i), item, err) < 0) return -1;
+    json_object_foreach(v, name, item) if (step(w, json_string(name), item, err) < 0) return -1;
     return 0;
 }
 

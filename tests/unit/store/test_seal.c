@@ -132,13 +132,15 @@ static void apply(json_t *doc, const json_t *patch)
     size_t i, last = json_array_size(path) - 1;
     json_t *name;
 
-    json_array_foreach (path, i, name) {
+    json_array_foreach(path, i, name)
+    {
         const char *k = json_string_value(name);
 
         if (i == last)
             json_object_set(doc, k, json_object_get(patch, "value"));
         else
-            doc = json_is_array(doc) ? json_array_get(doc, strtoul(k, NULL, 10)) : json_object_get(doc, k);
+            doc = json_is_array(doc) ? json_array_get(doc, strtoul(k, NULL, 10))
+                                     : json_object_get(doc, k);
     }
 }
 
@@ -149,7 +151,8 @@ Test(seal, documents_change_keys)
     struct zn_err err = { 0 };
     unsigned lost = 0;
     zn_auto_json doc = json_loads("{\"n\":0.1,\"env\":[{\"key\":\"A\",\"value\":\"one\"},"
-                                  "{\"key\":\"B\",\"value\":\"two\"}],\"x\":{\"sealed\":1}}", 0, NULL);
+                                  "{\"key\":\"B\",\"value\":\"two\"}],\"x\":{\"sealed\":1}}",
+                                  0, NULL);
     zn_auto_json clear = json_deep_copy(doc);
     zn_auto_json patches = json_array();
 
