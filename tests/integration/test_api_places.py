@@ -347,6 +347,8 @@ def test_a_guest_sees_his_projects_only(admin, daemon, schema, project, slug):
 
 
 def test_other_workspaces_are_out_of_reach(admin, daemon, project, slug):
+    made = admin.put("/api/deploys/web", {"image": "app:1", "project": slug}).json()
+    daemon.postgres.query("update deployment set status = 'FAILED' where hash = %s", (made["hash"],))
     stranger = people.member(daemon, 50, workspace=people.other_workspace(daemon))
     assert stranger.get("/api/projects/").json() == [] == stranger.get("/api/search-resources/").json()
     assert stranger.get("/api/recent-deployments/").json() == []
