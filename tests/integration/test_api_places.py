@@ -259,6 +259,57 @@ def test_a_clone_is_deployed_at_once(admin, daemon, schema, project, slug, full)
     assert len(outbox(daemon, one["hash"])) == 1
 
 
+def test_a_clone_has_every_part(admin, daemon, schema, project, slug):
+    """Shared volumes lead to the copy's own volumes, whichever service is deployed first; what can be had once only
+    stays with the original."""
+    place, port = f"/api/projects/{slug}/production", 20000 + secrets.randbelow(10000)
+    for name in ("a-reader", "b-owner", "c-both"):
+        assert admin.post(f"{place}/create-service/docker/", {"slug": name, "image": "app:1"}).status == 201
+    for name in ("b-owner", "c-both"):
+        change(admin, place, name, "volumes", "ADD", {"name": f"of-{name}", "container_path": "/data"})
+        assert admin.put(f"{place}/deploy-service/docker/{name}/", {}).status == 200
+    volume = {name: admin.get(f"{place}/service-details/{name}/").json()["volumes"][0]["id"] for name in ("b-owner", "c-both")}
+    for reader, owner in (("a-reader", "c-both"), ("c-both", "b-owner")):
+        change(admin, place, reader, "shared_volumes", "ADD", {"volume_id": volume[owner], "container_path": "/theirs"})
+    for field, kind, value in (("ports", "ADD", {"host": port, "forwarded": 80}),
+                               ("configs", "ADD", {"name": "main", "mount_path": "/etc/app.conf", "contents": "top secret"}),
+                               ("resource_limits", "UPDATE", {"cpus": 0.5, "memory": {"value": 64}})):
+        change(admin, place, "a-reader", field, kind, value)
+    assert admin.put(f"{place}/deploy-service/docker/a-reader/", {}).status == 200
+    change(admin, place, "a-reader", "configs", "ADD", {"name": "late", "mount_path": "/etc/late", "contents": "waits"})
+    assert patch(admin, f"{place}/service-details/a-reader/", {"auto_deploy_enabled": False, "watch_paths": "src/**"}).status == 200
+    original = admin.get(f"{place}/service-details/a-reader/").json()
+
+    a = schema.check(admin.post(f"/api/projects/{slug}/clone-environment/production/",
+                                {"name": "copy", "deploy_after_clone": True}))
+    assert a.status == 201, a
+    copy = {name: schema.check(admin.get(f"/api/projects/{slug}/copy/service-details/{name}/")).json()
+            for name in ("a-reader", "b-owner", "c-both")}
+    made = copy["a-reader"]
+    assert made["resource_limits"] == original["resource_limits"] and made["resource_limits"]["cpus"] == 0.5
+    assert made["ports"] == [] and original["ports"][0]["host"] == port
+    assert [(c["name"], c["mount_path"], c["contents"], c["version"]) for c in made["configs"]] == [
+        ("main", "/etc/app.conf", "top secret", 1), ("late", "/etc/late", "waits", 1)]
+    assert (made["auto_deploy_enabled"], made["watch_paths"]) == (False, "src/**")
+    for reader, owner in (("a-reader", "c-both"), ("c-both", "b-owner")):
+        (shared,) = copy[reader]["shared_volumes"]
+        assert shared["volume"]["id"] == copy[owner]["volumes"][0]["id"] != volume[owner], (reader, shared)
+        assert shared["container_path"] == "/theirs"
+    assert all(s["unapplied_changes"] == [] for s in copy.values())
+    assert "top secret" not in str(daemon.postgres.query("select c.* from service_change c where c.service_id = %s",
+                                                         (made["id"],)))
+    again = schema.check(admin.post(f"/api/projects/{slug}/clone-environment/copy/", {"name": "copy-2"}))
+    assert again.status == 201  # of what is live as of what waits
+    (change_,) = [c for c in admin.get(f"/api/projects/{slug}/copy-2/service-details/a-reader/").json()["unapplied_changes"]
+                  if c["field"] == "shared_volumes"]
+    waiting = [c for c in admin.get(f"/api/projects/{slug}/copy-2/service-details/c-both/").json()["unapplied_changes"]
+               if c["field"] == "volumes"]
+    assert change_["new_value"]["volume_id"] == waiting[0]["item_id"]
+    assert admin.put(f"/api/projects/{slug}/copy-2/deploy-service/docker/a-reader/", {}).status == 409
+    for name in ("b-owner", "c-both", "a-reader"):
+        assert admin.put(f"/api/projects/{slug}/copy-2/deploy-service/docker/{name}/", {}).status == 200
+
+
 def test_what_cannot_be_cloned(admin, daemon, schema, project, slug):
     path = f"/api/projects/{slug}/clone-environment/production/"
     assert schema.check(admin.post(path, {"name": "PRODUCTION"})).status == 409

@@ -103,6 +103,7 @@ static void renew_items(struct zn_call *call, struct copies *all, size_t at)
                 json_object_set_new(item, "id", json_string(made));
             } else {
                 json_object_del(item, "id");
+                json_object_del(item, "version"); /* of a config: the database counts it */
             }
         }
     json_object_del(json_object_get(state, "healthcheck"), "id");
@@ -258,11 +259,9 @@ static int deploy_copy(struct zn_conn *c, struct zn_call *call, struct copy *cop
     copy->deployed = true;
     if (!zn_json_str(copy->wanted, "image", NULL))
         return 0; /* nothing to run yet, as in the original */
-    if (zn_service_reload(c, call, &copy->to, err) < 0 ||
-        zn_deploy_queue(c, call, &copy->to, &how, &hash, err) < 0)
+    if (zn_service_reload(c, call, &copy->to, err) < 0)
         return -1;
-    zn_auto_json after = json_pack("{s:s}", "deployment", hash);
-    return zn_audit(c, call, "service.deploy", copy->to.id, NULL, after, err);
+    return zn_deploy_queue(c, call, &copy->to, &how, &hash, err);
 }
 
 /* Owners of volumes before those who share them. Services that wait for each other in a circle come last;

@@ -9,6 +9,7 @@
 #include "zaned/domain/change.h"
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/rules.h"
+#include "zaned/domain/wanted.h"
 #include "zaned/store/queue.h"
 
 enum { PER_PAGE = 10, PER_PAGE_MAX = 100 };
@@ -42,17 +43,9 @@ static int show_into(struct zn_conn *c, struct op *op, const struct zn_service *
 /* --- deploy ----------------------------------------------------------------------------------------- */
 
 static const struct zn_jfield deploy_fields[] = {
-    ZN_J(op, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE),
+    ZN_J(op, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE, .check = zn_rule_text),
     ZN_J(op, cleanup_queue, BOOL, .help = "Cancel the unfinished deployments of the service first"),
 };
-
-static int audit_deploy(struct zn_conn *c, struct op *op, const struct zn_service *s, const char *action,
-                        const char *hash, struct zn_err *err)
-{
-    zn_auto_json after = json_pack("{s:s}", "deployment", hash);
-
-    return zn_audit(c, op->call, action, s->id, NULL, after, err);
-}
 
 static int deploy_tx(struct zn_conn *c, void *arg, struct zn_err *err)
 {
@@ -64,8 +57,7 @@ static int deploy_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     const char *hash;
 
     if (zn_service_by_path(c, op->call, true, &s, err) < 0 ||
-        zn_deploy_queue(c, op->call, &s, &how, &hash, err) < 0 ||
-        audit_deploy(c, op, &s, "service.deploy", hash, err) < 0)
+        zn_deploy_queue(c, op->call, &s, &how, &hash, err) < 0)
         return -1;
     return show_into(c, op, &s, hash, err);
 }
@@ -133,8 +125,7 @@ static int redeploy_tx(struct zn_conn *c, void *arg, struct zn_err *err)
                              .trigger = "MANUAL",
                              .redeploy_of = old,
                              .changes = changes };
-    if (zn_deploy_queue(c, op->call, &s, &how, &hash, err) < 0 ||
-        audit_deploy(c, op, &s, "service.redeploy", hash, err) < 0)
+    if (zn_deploy_queue(c, op->call, &s, &how, &hash, err) < 0)
         return -1;
     return show_into(c, op, &s, hash, err);
 }
@@ -165,7 +156,8 @@ static int cancel_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     if (why)
         return zn_fail(err, ZN_CONFLICT, "%s", why);
     if (zn_deploy_cancel(c, op->call, hash, "Deployment cancelled.", err) < 0 ||
-        audit_deploy(c, op, &s, "deployment.cancel", hash, err) < 0 || zn_queue_dispatch(c, err) < 0)
+        zn_audit(c, op->call, "deployment.cancel", hash, NULL, NULL, err) < 0 ||
+        zn_queue_dispatch(c, err) < 0)
         return -1;
     return show_into(c, op, &s, hash, err);
 }
@@ -374,7 +366,7 @@ const struct zn_route zn_deployment_routes[] = {
     { .method = "PUT", .path = "/api/deploys/{service}", .scope = ZN_SCOPE_MEMBER,
       .handler = zn_deploy_call, .name = "deploy",
       .summary = "Makes a service as the body says, creates it if need be, and deploys it",
-      .body_schema = "DeployRequest",
+      .body = { zn_wanted_fields, ZN_WANTED_NFIELDS },
       .answers = { { 200, "ServiceAndDeployment" }, { 201, "ServiceAndDeployment" } },
       .conflicts = true, .token = ZN_TOKEN_DEPLOY },
     { .method = "PUT", .path = PLACE "deploy-service/docker/{service_slug}",

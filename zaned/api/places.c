@@ -15,14 +15,6 @@
 
 enum { ENVIRONMENT_ID_CHARS = 15, MAX_DESCRIPTION = 4096 };
 
-static const char *rule_text(const void *val)
-{
-    for (const char *s = *(const char *const *)val; *s; s++)
-        if (((unsigned char)*s < 0x20 && !strchr("\t\r\n", *s)) || *s == 0x7f)
-            return "Control characters are not allowed.";
-    return NULL;
-}
-
 struct place_in {
     const char *slug, *description; /* of a project */
     const char *name;               /* of an environment */
@@ -33,12 +25,12 @@ struct place_in {
 static const struct zn_jfield project_fields[] = {
     ZN_J(place_in, slug, STR, .min = 1, .max = ZN_MAX_PROJECT_SLUG,
          .help = "Lower-case letters, digits, - and _; made up if it is left out"),
-    ZN_J(place_in, description, STR, .min = 1, .max = MAX_DESCRIPTION, .check = rule_text),
+    ZN_J(place_in, description, STR, .min = 1, .max = MAX_DESCRIPTION, .check = zn_rule_text),
 };
 static const struct zn_jfield project_update_fields[] = {
     ZN_J(place_in, slug, STR, .min = 1, .max = ZN_MAX_PROJECT_SLUG,
          .help = "One of slug and description is required"),
-    ZN_J(place_in, description, STR, .max = MAX_DESCRIPTION, .check = rule_text),
+    ZN_J(place_in, description, STR, .max = MAX_DESCRIPTION, .check = zn_rule_text),
 };
 static const struct zn_jfield environment_fields[] = {
     ZN_J(place_in, name, STR, .required = true, .min = 1, .max = ZN_MAX_NAME,

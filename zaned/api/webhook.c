@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "zaned/api/audit.h"
 #include "zaned/api/changes.h"
 #include "zaned/api/deploy.h"
 #include "zaned/domain/change.h"
@@ -18,7 +17,7 @@ struct webhook {
 };
 
 const struct zn_jfield zn_webhook_fields[ZN_WEBHOOK_NFIELDS] = {
-    ZN_J(webhook, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE),
+    ZN_J(webhook, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE, .check = zn_rule_text),
     ZN_J(webhook, new_image, STR, .min = 1, .max = ZN_MAX_IMAGE, .check = zn_rule_image,
          .help = "Image to deploy instead; without a tag, latest is meant"),
     ZN_J(webhook, cleanup_queue, BOOL, .help = "Cancel the unfinished deployments of the service first"),
@@ -85,8 +84,7 @@ static int deploy_tx(struct zn_conn *c, void *arg, struct zn_err *err)
         (in->new_image && set_image(c, in->call, &s, in->new_image, err) < 0) ||
         zn_deploy_queue(c, in->call, &s, &how, &hash, err) < 0)
         return -1;
-    zn_auto_json after = json_pack("{s:s,s:s?}", "deployment", hash, "image", in->new_image);
-    return zn_audit(c, in->call, "service.deploy", s.id, NULL, after, err);
+    return 0;
 }
 
 int zn_webhook_deploy(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
