@@ -1,8 +1,10 @@
 """Projects and environments over HTTP: made, found, renamed, cloned, archived with all that is in them."""
 import concurrent.futures
+import json
 import re
 import secrets
 
+import jsonschema
 import people
 import pytest
 from private_engine import wait_until
@@ -484,3 +486,63 @@ def test_a_search_reads_no_whole_table(admin, daemon, statements):
     finally:
         connection.close()  # all of it was one transaction
     assert "Seq Scan" not in plan and "service_slug_prefix" in plan, plan
+
+
+# --- the document -----------------------------------------------------------------------------------
+
+def shape(root, answer, name):
+    """The answer is what our own document says of that component ("Name[]": a list of them)."""
+    parts = {k: v for f in (root / "zaned/api/schemas").glob("*.json") for k, v in json.loads(f.read_text()).items()}
+    wanted = {"$ref": f"#/components/schemas/{name.removesuffix('[]')}"}
+    if name.endswith("[]"):
+        wanted = {"type": "array", "minItems": 1, "items": wanted}
+    jsonschema.Draft202012Validator({**wanted, "components": {"schemas": parts}}).validate(answer.json())
+
+
+def test_answers_are_what_our_document_says(admin, daemon, root, project, slug, full):
+    path = f"/api/projects/{slug}"
+    place = f"{path}/production"
+    shape(root, admin.get(f"{path}/"), "Project")
+    shape(root, admin.put(f"{path}/", {"description": "x"}), "Project")
+    shape(root, admin.get("/api/projects/"), "ListedProject[]")
+    shape(root, admin.get(f"{path}/environment-details/production/"), "Environment")
+    shape(root, admin.get(f"{place}/variables/"), "EnvironmentVariable[]")
+    shape(root, admin.post(f"{place}/variables/", {"key": "NEW"}), "NewEnvironmentVariable")
+    shape(root, admin.get(f"{place}/service-list/"), "ServiceCard[]")
+    shape(root, admin.get("/api/search-resources/"), "SearchResult[]")
+    shape(root, admin.put("/api/deploys/web", {"image": "app:1", "project": slug}), "ServiceAndDeployment")
+    shape(root, admin.get(f"{place}/service-details/web/deployments/"), "DeploymentPage")
+    daemon.postgres.query("update deployment set status = 'FAILED' where service_id = %s", (full["id"],))
+    shape(root, admin.get("/api/recent-deployments/"), "RecentDeployment[]")
+
+
+def same_shape(got, wanted):
+    if isinstance(wanted, dict):
+        return got.keys() == wanted.keys() and all(same_shape(got[k], v) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        return len(got) == len(wanted) and all(map(same_shape, got, wanted))
+    return type(got) is type(wanted)
+
+
+def test_examples_of_the_document(admin, daemon, root, slug):
+    """```http who: request, JSON body if there is one, status, JSON answer if there is one."""
+    names, people_ = {"project": slug}, {"admin": admin, "member": admin, "anybody": daemon.client(), "guest": admin}
+    seen = 0
+    try:
+        for who, block in re.findall(r"```http (\w+)\n(.*?)```", (root / "docs/api/places.md").read_text(), re.S):
+            for name, value in names.items():
+                block = block.replace("{" + name + "}", value)
+            request, *lines = block.strip().split("\n")
+            at = next(n for n, line in enumerate(lines) if re.fullmatch(r"\d{3}", line))
+            body, status, answer = lines[:at], int(lines[at]), lines[at + 1:]
+            method, path = request.split()
+            got = people_[who].call(method, path, json.loads(body[0]) if body else None)
+            assert got.status == status, got
+            assert same_shape(got.json(), json.loads(answer[0])) if answer else not got.body, got
+            seen += 1
+            if path == "/api/projects/":
+                made = admin.post(f"/api/projects/{slug}/production/create-service/docker/", {"slug": "web", "image": "app:1"}).json()
+                names.update(service_id=made["id"], deploy_token=made["deploy_token"])
+        assert seen == 6
+    finally:
+        admin.delete(f"/api/projects/{slug}/")
