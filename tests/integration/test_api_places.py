@@ -474,18 +474,20 @@ def test_a_search_reads_no_whole_table(admin, daemon, statements):
         with connection.cursor() as c:
             c.execute("""
                 insert into project (id, workspace_id, slug) select 'prj_' || n, w.id, 'p' || n from
-                    generate_series(1, 5000) n, (select id from workspace limit 1) w;
+                    generate_series(1, 30000) n, (select id from workspace limit 1) w;
                 insert into environment (id, project_id, name) select 'project_env_' || n, 'prj_' || n, 'e' || n from
-                    generate_series(1, 5000) n;
+                    generate_series(1, 30000) n;
                 insert into service (id, environment_id, slug, network_alias, deploy_token) select 'srv_dkr_' || n,
-                    'project_env_' || n, 's' || n, 's' || n, 'token' || n from generate_series(1, 5000) n;
+                    'project_env_' || n, 's' || n, 's' || n, 'token' || n from generate_series(1, 30000) n;
                 analyze project; analyze environment; analyze service; set local plan_cache_mode = force_generic_plan""")
             c.execute("prepare search as " + text)
             c.execute("explain execute search('wrk_1', 's4', null)")
             plan = "\n".join(row for row, in c.fetchall())
     finally:
         connection.close()  # all of it was one transaction
-    assert "Seq Scan" not in plan and "service_slug_prefix" in plan, plan
+    assert "Seq Scan" not in plan, plan
+    for index in ("project_slug_prefix", "environment_name_prefix", "service_slug_prefix"):
+        assert index in plan, plan
 
 
 # --- the document -----------------------------------------------------------------------------------

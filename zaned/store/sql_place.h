@@ -71,7 +71,8 @@
       " p.slug as project from service s join environment e on e.id = s.environment_id"          \
       " join project p on p.id = e.project_id where s.deploy_token = $1 and s.archived_at is null" \
       " for update of s")                                                                        \
-    /* Five of each kind. $2: how the name begins, in lower case. */                             \
+    /* Five of each kind. $2: how the name begins, in lower case. The limits inside keep the planner \
+     * from reading whole tables to join them: names are read in order until five are found. */  \
     X(SEARCH, 3,                                                                                 \
       "select doc from ((select 1 as kind, p.slug as name, p.id, jsonb_build_object('type',"     \
       " 'project', 'id', p.id, 'slug', p.slug, 'created_at', " ZN_SQLT_TS("p.created_at") ") as doc" \
@@ -80,15 +81,16 @@
       " order by p.slug collate \"C\" limit 5) union all"                                        \
       " (select 2, e.name, e.id, jsonb_build_object('type', 'environment', 'id', e.id, 'name',"  \
       " e.name, 'project_slug', p.slug, 'created_at', " ZN_SQLT_TS("e.created_at") ")"           \
-      " from environment e join project p on p.id = e.project_id where p.workspace_id = $1"      \
-      " and p.archived_at is null and e.archived_at is null"                                     \
+      " from environment e cross join lateral (select p.id, p.slug from project p"               \
+      " where p.id = e.project_id and p.workspace_id = $1 limit 1) p where e.archived_at is null" \
       ZN_SQLT_BEGINS("e.name", 2) ZN_SQLT_GUEST_SEES(3)                                          \
       " order by e.name collate \"C\", e.id limit 5) union all"                                  \
       " (select 3, s.slug, s.id, jsonb_build_object('type', 'service', 'id', s.id, 'slug', s.slug," \
-      " 'kind', s.type, 'git_provider', null, 'project_slug', p.slug, 'environment', e.name,"    \
+      " 'kind', s.type, 'git_provider', null, 'project_slug', p.slug, 'environment', p.environment," \
       " 'created_at', " ZN_SQLT_TS("s.created_at") ")"                                           \
-      " from service s join environment e on e.id = s.environment_id join project p"             \
-      " on p.id = e.project_id where p.workspace_id = $1 and s.archived_at is null"              \
+      " from service s cross join lateral (select p.id, p.slug, e.name as environment"           \
+      " from environment e join project p on p.id = e.project_id where e.id = s.environment_id"  \
+      " and p.workspace_id = $1 limit 1) p where s.archived_at is null"                          \
       ZN_SQLT_BEGINS("s.slug", 2) ZN_SQLT_GUEST_SEES(3)                                          \
       " order by s.slug collate \"C\", s.id limit 5)) found order by kind, name collate \"C\", id")
 
