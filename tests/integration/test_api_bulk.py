@@ -220,6 +220,9 @@ def test_a_token_is_in_no_log(admin, daemon, place, robot):
     assert "/api/deploy-service/docker/{deploy_token}" in log and web["deploy_token"] not in log
     assert web["deploy_token"] not in a.body.decode()
     assert robot(f"/api/deploy-service/docker/{web['deploy_token']}/").status == 202
+    rows = daemon.postgres.query("select action, user_id, x::text from audit_entry x where target = %s order by seq", (web["id"],))
+    assert [(action, user) for action, user, _ in rows][-1] == ("service.deploy", None)
+    assert not any(web["deploy_token"] in text for _, _, text in rows)
 
 
 def test_tokens_cannot_be_guessed_at_speed(daemon, robot):

@@ -105,3 +105,13 @@ def test_unknown_places(admin, schema, slug, path, one):
         body = None if method == "DELETE" else {"key": "A"}
         assert admin.call(method, f"/api/projects/default/production/variables/{id_}/", body).status == 404
     assert admin.get(one).status == 200
+
+
+def test_the_audit_log_knows_keys_only(admin, daemon, path, one):
+    id_ = one.rstrip("/").rsplit("/", 1)[1]
+    assert patch(admin, one, {"key": "OTHER", "value": "never-in-a-log"}).status == 200
+    assert admin.delete(one).status == 204
+    rows = daemon.postgres.query("select action, x::text from audit_entry x where target = %s order by seq", (id_,))
+    assert [action for action, _ in rows] == ["variable.create", "variable.update", "variable.delete"]
+    assert all("OTHER" in text or "MODE" in text for _, text in rows)
+    assert not any("never-in-a-log" in text or "fast" in text for _, text in rows)
