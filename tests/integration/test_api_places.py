@@ -148,6 +148,16 @@ def test_an_environment_is_shown_and_renamed(admin, daemon, schema, project, slu
     assert patch(admin, f"{details}/stage/", {"name": "other"}).status == 403
 
 
+def test_there_are_not_endlessly_many_environments(admin, daemon, project, slug):
+    daemon.postgres.query("insert into environment (id, project_id, name) select 'project_env_' || %s || n, %s, 'e' || n from"
+                          " generate_series(1, 498) n", (slug, project["id"]))
+    path = f"/api/projects/{slug}"
+    assert at_once(*[lambda n=n: admin.post(f"{path}/create-environment/", {"name": f"x{n}"}) for n in range(3)]) == [
+        201, 409, 409]
+    a = admin.post(f"{path}/clone-environment/production/", {"name": "y"})
+    assert a.status == 409 and "500" in a.json()["errors"][0]["detail"]
+
+
 def test_who_saw_an_older_one_changes_nothing(admin, project, slug):
     path = f"/api/projects/{slug}/"
     old = admin.get(path).headers["ETag"]

@@ -13,7 +13,7 @@
 #include "zaned/store/queue.h"
 #include "zaned/store/seal.h"
 
-enum { ENVIRONMENT_ID_CHARS = 15, MAX_DESCRIPTION = 4096 };
+enum { ENVIRONMENT_ID_CHARS = 15, MAX_ENVIRONMENTS = 500, MAX_DESCRIPTION = 4096 };
 
 struct place_in {
     const char *slug, *description; /* of a project */
@@ -192,9 +192,14 @@ int zn_environment_add(struct zn_conn *c, struct zn_call *call, const char *proj
                        const char *name, const char **id, struct zn_err *err)
 {
     char new_id[ZN_ENVIRONMENT_ID_SIZE];
+    zn_auto_pgresult count = NULL;
     zn_auto_pgresult made = NULL;
 
     zn_id(ZN_ID_ENVIRONMENT, ENVIRONMENT_ID_CHARS, new_id, sizeof new_id);
+    if (zn_sql(c, ZN_SQL_ENVIRONMENT_COUNT, ZN_P(project), &count, err) < 0)
+        return -1;
+    if (zn_col_i64(count, 0, "n") >= MAX_ENVIRONMENTS)
+        return zn_fail(err, ZN_CONFLICT, "A project has at most %d environments.", MAX_ENVIRONMENTS);
     if (zn_sql(c, ZN_SQL_ENVIRONMENT_NEW, ZN_P(new_id, project, name), &made, err) < 0)
         return -1;
     if (PQntuples(made) == 0)

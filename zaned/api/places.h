@@ -17,7 +17,8 @@ const char *zn_environment_name(struct zn_call *call, const char *text, struct z
  * is not put in lower case, as some routes of the compatible API have it. ZN_NOT_FOUND. */
 int zn_project_lock(struct zn_conn *c, struct zn_call *call, bool exact, const char **id,
                     struct zn_err *err);
-/* An environment of a locked project; *id in the arena. ZN_CONFLICT: the name is taken. */
+/* An environment of a locked project; *id in the arena. ZN_CONFLICT: the name is taken,
+ * or there are too many. */
 int zn_environment_add(struct zn_conn *c, struct zn_call *call, const char *project,
                        const char *name, const char **id, struct zn_err *err);
 /* A document of the database whose variables' values come out in clear text (new reference): an

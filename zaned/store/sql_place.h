@@ -30,6 +30,8 @@
     X(ENVIRONMENT_DOC, 1,                                                                        \
       "select " ZN_SQLT_ENVIRONMENT_DOC " as doc from environment e where e.id = $1"             \
       " and e.archived_at is null")                                                              \
+    X(ENVIRONMENT_COUNT, 1,                                                                      \
+      "select count(*) as n from environment where project_id = $1 and archived_at is null")     \
     X(ENVIRONMENT_RENAME, 2, "update environment set name = $2 where id = $1")                   \
     /* Taken first by what adds to an environment up to a limit. */                              \
     X(ENVIRONMENT_HOLD, 1,                                                                       \
