@@ -163,6 +163,8 @@ static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, siz
         t->quick = is_quick(self, req, t);
         req->route = t;
         *lane = t->quick ? ZN_LANE_LOOP : r->lane;
+        if (strstr(r->path, "token}"))
+            req->path = r->path; /* what is logged of a request must not show a token */
         *body_max = r->body_max ? r->body_max : (size_t)ZN_BODY_MAX;
     } else if (r) {
         zn_reply_error(reply, 503, "unavailable", "out of memory", NULL);

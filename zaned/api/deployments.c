@@ -2,12 +2,14 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/api/audit.h"
 #include "zaned/api/changes.h"
 #include "zaned/api/deploy.h"
 #include "zaned/api/services.h"
 #include "zaned/domain/change.h"
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/rules.h"
+#include "zaned/domain/wanted.h"
 #include "zaned/store/queue.h"
 
 enum { PER_PAGE = 10, PER_PAGE_MAX = 100 };
@@ -22,7 +24,7 @@ struct op {
 
 static int run(struct op *op, zn_tx_fn fn, struct zn_reply *reply, struct zn_err *err)
 {
-    int r = zn_tx(op->call->api->store, fn, op, err);
+    int r = zn_call_tx(op->call, fn, op, err);
     zn_auto_json shown = op->shown;
 
     if (r == 0)
@@ -41,8 +43,8 @@ static int show_into(struct zn_conn *c, struct op *op, const struct zn_service *
 /* --- deploy ----------------------------------------------------------------------------------------- */
 
 static const struct zn_jfield deploy_fields[] = {
-    ZN_J(op, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE),
-    ZN_J(op, cleanup_queue, BOOL),
+    ZN_J(op, commit_message, STR, .max = ZN_MAX_COMMIT_MESSAGE, .check = zn_rule_text),
+    ZN_J(op, cleanup_queue, BOOL, .help = "Cancel the unfinished deployments of the service first"),
 };
 
 static int deploy_tx(struct zn_conn *c, void *arg, struct zn_err *err)
@@ -64,7 +66,7 @@ static int deploy(struct zn_call *call, struct zn_reply *reply, struct zn_err *e
 {
     struct op op = { .call = call };
 
-    if (zn_call_decode(call, deploy_fields, ZN_COUNT(deploy_fields), &op, NULL, err) < 0)
+    if (zn_call_body(call, &op, NULL, err) < 0)
         return -1;
     if (op.commit_message && !*op.commit_message)
         op.commit_message = NULL;
@@ -154,6 +156,7 @@ static int cancel_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     if (why)
         return zn_fail(err, ZN_CONFLICT, "%s", why);
     if (zn_deploy_cancel(c, op->call, hash, "Deployment cancelled.", err) < 0 ||
+        zn_audit(c, op->call, "deployment.cancel", hash, NULL, NULL, err) < 0 ||
         zn_queue_dispatch(c, err) < 0)
         return -1;
     return show_into(c, op, &s, hash, err);
@@ -181,30 +184,53 @@ static int one_tx(struct zn_conn *c, void *arg, struct zn_err *err)
 static int deployment_show(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
 {
     struct op op = { .call = call };
+    int r = zn_tx(call->api->store, one_tx, &op, err);
+    zn_auto_json shown = op.shown;
 
-    return run(&op, one_tx, reply, err);
+    if (r == 0)
+        zn_reply_doc(call, reply, 200, ZN_TAKE(shown));
+    return r;
 }
 
 struct list {
     struct op op;
+    struct zn_strs status;
+    const char *queued_at_after, *queued_at_before;
+    const char *page_text, *per_page_text;
     const char *statuses, *after, *before; /* SQL texts, NULL = any */
     long long page, per_page, count;
     json_t *results;
 };
 
+static const char *rule_time_or_none(const void *val)
+{
+    return **(const char *const *)val ? zn_rule_time(val) : NULL;
+}
+
+static const char *const statuses[] = { "QUEUED",   "CANCELLED", "CANCELLING", "FAILED",  "PREPARING",
+                                        "BUILDING", "STARTING",  "RESTARTING", "HEALTHY", "UNHEALTHY",
+                                        "REMOVED",  "SLEEPING",  NULL };
+
+static const struct zn_jfield list_query[] = {
+    ZN_J(list, status, STRS, .min = 1, .choices = statuses, .items = 12),
+    ZN_J(list, queued_at_after, STR, .max = 64, .check = rule_time_or_none,
+         .help = "A date, or date and time; without a zone UTC is meant"),
+    ZN_J(list, queued_at_before, STR, .max = 64, .check = rule_time_or_none,
+         .help = "A date, or date and time; without a zone UTC is meant"),
+    { .name = "page", .type = ZN_J_STR, .offset = offsetof(struct list, page_text), .max = 32,
+      .help = "From 1; one that does not exist is empty" },
+    { .name = "per_page", .type = ZN_J_STR, .offset = offsetof(struct list, per_page_text), .max = 32,
+      .help = "1 to 100; 10 if it is left out or is no such number" },
+};
+
 /* Statuses as an array literal: the words are checked, so none needs quoting. */
-static const char *statuses_of(struct zn_call *call, struct zn_err *err)
+static const char *statuses_of(struct zn_call *call, const struct zn_strs *list)
 {
     zn_auto_buf struct zn_buf b = ZN_BUF(4096);
-    const char *status;
 
-    for (unsigned i = 0; (status = zn_request_query_at(call->req, "status", i)); i++) {
-        if (zn_deployment_status_valid(status)) {
-            zn_buf_puts(&b, b.len ? "," : "{");
-            zn_buf_puts(&b, status);
-        } else {
-            zn_call_field(call, err, "status", "invalid_choice", "Select a valid choice.");
-        }
+    for (size_t i = 0; i < list->n; i++) {
+        zn_buf_puts(&b, b.len ? "," : "{");
+        zn_buf_puts(&b, list->v[i]);
     }
     if (!b.len)
         return NULL;
@@ -213,13 +239,9 @@ static const char *statuses_of(struct zn_call *call, struct zn_err *err)
     return text ? zn_arena_strdup(call->arena, text) : NULL;
 }
 
-static const char *time_of(struct zn_call *call, const char *name, struct zn_err *err)
+static const char *time_of(struct zn_call *call, const char *s)
 {
-    const char *s = zn_request_query(call->req, name);
-
-    if (!s || !*s)
-        return NULL;
-    return zn_field_rule(err, name, zn_rule_time, s) ? zn_time_full(call->arena, s) : NULL;
+    return s && *s ? zn_time_full(call->arena, s) : NULL;
 }
 
 static int page_tx(struct zn_conn *c, void *arg, struct zn_err *err)
@@ -271,19 +293,32 @@ static json_t *envelope(struct zn_call *call, const struct list *l)
 
 /* A page that makes no sense is an empty answer, a page size that makes none is the default: so do the
  * clients of the compatible API expect it. */
-static void read_page(struct zn_call *call, struct list *l)
+static void read_page(struct list *l)
 {
-    const char *page = zn_request_query(call->req, "page");
-    const char *per_page = zn_request_query(call->req, "per_page");
-
     l->page = 1;
-    if (page && !zn_parse_i64(page, 1, 1000000000, &l->page))
+    if (l->page_text && !zn_parse_i64(l->page_text, 1, 1000000000, &l->page))
         l->page = 0;
     l->per_page = PER_PAGE;
-    if (per_page && !zn_parse_i64(per_page, 1, 1000000000, &l->per_page))
+    if (l->per_page_text && !zn_parse_i64(l->per_page_text, 1, 1000000000, &l->per_page))
         l->per_page = PER_PAGE;
     if (l->per_page > PER_PAGE_MAX)
         l->per_page = PER_PAGE_MAX;
+}
+
+static int read_query(struct zn_call *call, struct list *l, struct zn_err *err)
+{
+    if (zn_call_query(call, l, NULL, err) < 0) {
+        /* The compatible API names the parameter, not the one of its values that is wrong. */
+        for (unsigned i = 0; i < err->nfields; i++)
+            if (zn_starts_with(err->fields[i].path, "status."))
+                err->fields[i].path = "status";
+        return -1;
+    }
+    read_page(l);
+    l->statuses = statuses_of(call, &l->status);
+    l->after = time_of(call, l->queued_at_after);
+    l->before = time_of(call, l->queued_at_before);
+    return 0;
 }
 
 static int deployment_list(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
@@ -291,12 +326,8 @@ static int deployment_list(struct zn_call *call, struct zn_reply *reply, struct 
     struct list l = { .op.call = call };
     int r;
 
-    read_page(call, &l);
-    l.statuses = statuses_of(call, err);
-    l.after = time_of(call, "queued_at_after", err);
-    l.before = time_of(call, "queued_at_before", err);
-    if (err->nfields)
-        return zn_fail(err, ZN_INVALID, "the query has invalid fields");
+    if (read_query(call, &l, err) < 0)
+        return -1;
     long long page = l.page;
     if (l.page < 1)
         l.page = 1; /* still a 404 if the service does not exist */
@@ -333,18 +364,35 @@ static int recent_list(struct zn_call *call, struct zn_reply *reply, struct zn_e
 
 const struct zn_route zn_deployment_routes[] = {
     { .method = "PUT", .path = "/api/deploys/{service}", .scope = ZN_SCOPE_MEMBER,
-      .handler = zn_deploy_call, .token = ZN_TOKEN_DEPLOY },
+      .handler = zn_deploy_call, .name = "deploy",
+      .summary = "Makes a service as the body says, creates it if need be, and deploys it",
+      .body = { zn_wanted_fields, ZN_WANTED_NFIELDS },
+      .answers = { { 200, "ServiceAndDeployment" }, { 201, "ServiceAndDeployment" } },
+      .conflicts = true, .token = ZN_TOKEN_DEPLOY },
     { .method = "PUT", .path = PLACE "deploy-service/docker/{service_slug}",
-      .scope = ZN_SCOPE_MEMBER, .handler = deploy, .token = ZN_TOKEN_DEPLOY },
+      .scope = ZN_SCOPE_MEMBER, .handler = deploy, .name = "service_deploy",
+      .summary = "Applies the waiting changes of a service and deploys it",
+      .body = ZN_FIELDS(deploy_fields), .answers = { { 200, "Deployment" } }, .conflicts = true,
+      .token = ZN_TOKEN_DEPLOY },
     { .method = "PUT", .path = PLACE "redeploy-service/docker/{service_slug}/{deployment_hash}",
-      .scope = ZN_SCOPE_MEMBER, .handler = redeploy, .token = ZN_TOKEN_DEPLOY },
+      .scope = ZN_SCOPE_MEMBER, .handler = redeploy, .name = "service_redeploy",
+      .summary = "Makes a service as it was in an earlier deployment, and deploys it",
+      .answers = { { 200, "Deployment" } }, .conflicts = true, .token = ZN_TOKEN_DEPLOY },
     { .method = "PUT", .path = PLACE "cancel-deployment/{service_slug}/{deployment_hash}",
-      .scope = ZN_SCOPE_MEMBER, .handler = cancel, .token = ZN_TOKEN_DEPLOY },
+      .scope = ZN_SCOPE_MEMBER, .handler = cancel, .name = "deployment_cancel",
+      .summary = "Cancels a deployment that waits or runs", .answers = { { 200, "Deployment" } },
+      .conflicts = true, .token = ZN_TOKEN_DEPLOY },
     { .method = "GET", .path = PLACE "service-details/{service_slug}/deployments",
-      .scope = ZN_SCOPE_MEMBER, .handler = deployment_list },
+      .scope = ZN_SCOPE_MEMBER, .handler = deployment_list, .name = "deployment_list",
+      .summary = "The deployments of a service, the healthy one first, then the newest",
+      .query = ZN_FIELDS(list_query), .answers = { { 200, "DeploymentPage" } } },
     { .method = "GET", .path = PLACE "service-details/{service_slug}/deployments/{deployment_hash}",
-      .scope = ZN_SCOPE_MEMBER, .handler = deployment_show },
+      .scope = ZN_SCOPE_MEMBER, .handler = deployment_show, .name = "deployment_show",
+      .summary = "A deployment with what it kept of the service",
+      .answers = { { 200, "Deployment" } } },
     { .method = "GET", .path = "/api/recent-deployments", .scope = ZN_SCOPE_GUEST,
-      .handler = recent_list },
+      .handler = recent_list, .name = "recent_deployments",
+      .summary = "The newest deployments of the workspace, at most one of a service and six in all",
+      .answers = { { 200, "RecentDeployment[]" } } },
 };
 const size_t zn_deployment_nroutes = ZN_COUNT(zn_deployment_routes);

@@ -101,6 +101,7 @@ Test(routes, public_ones_are_these)
                                         "/api/auth/reset-password/{token}",
                                         "/api/workspace/invitations/{token}",
                                         "/api/workspace/register/{token}",
+                                        "/api/deploy-service/docker/{deploy_token}",
                                         "/api/_proxy/check-certiticates" };
 
     EACH_ROUTE(r)
