@@ -136,7 +136,8 @@ def test_many_ask_while_much_changes(own, user):
     for r in readers:
         r.join()
     assert not bad
-    assert next(p for p in user.get("/api/projects/").json() if p["slug"] == slug)["description"] == "300"
+    wait_until(lambda: next(p for p in user.get("/api/projects/").json() if p["slug"] == slug)["description"] == "300",
+               5, "the last description")
 
 
 # --- tags ----------------------------------------------------------------------------------------------------
