@@ -67,7 +67,7 @@ static const struct zn_jfield search_query[] = {
     ZN_J(search_query, time_after, STR, .max = 64, .check = check_time),
     ZN_J(search_query, time_before, STR, .max = 64, .check = check_time),
     ZN_J(search_query, per_page, INT, .min = 1, .max = ZN_SEARCH_PAGE_MAX),
-    ZN_J(search_query, cursor, STR, .max = 4096, .help = "next or previous of the page before"),
+    ZN_J(search_query, cursor, STR, .max = 512, .help = "next or previous of the page before"),
 };
 
 /* Bits of the choices that are listed. */

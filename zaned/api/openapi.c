@@ -32,9 +32,10 @@ static json_t *text_schema(const struct zn_jfield *f)
 {
     json_t *o = json_pack("{s:s}", "type", "string");
 
-    if (f->min > 0 && !f->blank)
+    if (f->min > 0 && !f->blank && !f->choices)
         put(o, "minLength", json_integer(f->min));
-    put(o, "maxLength", json_integer(f->max ? f->max : TEXT_DEFAULT_MAX));
+    if (!f->choices)
+        put(o, "maxLength", json_integer(f->max ? f->max : TEXT_DEFAULT_MAX));
     if (f->choices) {
         json_t *list = json_array();
 
@@ -84,6 +85,8 @@ static json_t *or_null(json_t *schema)
 {
     json_t *type = json_object_get(schema, "type"), *choices = json_object_get(schema, "enum");
 
+    if (json_is_array(type)) /* it may be null already */
+        return schema;
     if (type)
         put(schema, "type", json_pack("[O,s]", type, "null"));
     if (choices)
@@ -231,7 +234,9 @@ static const char *reason(int status)
         { 409, "Does not go with what is there" },
         { 412, "It was changed since you read it (If-Match)" },
         { 413, "The body is too large" },
+        { 414, "The address is too long" },
         { 415, "The body is no JSON" },
+        { 431, "The request's head is larger than 12 KiB" },
         { 429, "Too often; Retry-After says when to come back" },
         { 503, "Something that this needs is away" },
     };
@@ -308,6 +313,8 @@ static json_t *answers(const struct zn_route *r)
     }
     if (!changes(r))
         put(all, "304", answer(304, NULL));
+    put(all, "414", answer(414, NULL)); /* before anything of ours is asked */
+    put(all, "431", answer(431, NULL));
     for (size_t i = 0; i < ZN_COUNT(errors); i++) {
         snprintf(status, sizeof status, "%d", errors[i]);
         if (can_fail(r, errors[i]) && !json_object_get(all, status))
