@@ -1,5 +1,6 @@
 /* zaned: one binary, one role a process. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,14 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
     return zn_server_start(&c, &r->server, err);
 }
 
+/* What a burst of large answers took goes back to the system: by default each thread's heap keeps it. */
+static void bound_heap(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 static int api_main(const struct zn_config *cfg)
 {
     struct api_role r = { 0 };
@@ -194,6 +203,7 @@ static int api_main(const struct zn_config *cfg)
     sigset_t set;
     int sig, status = 0;
 
+    bound_heap();
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

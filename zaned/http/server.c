@@ -20,7 +20,7 @@
 #include "zaned/http/stream.h"
 
 enum { SPARE_CONNS = 64 }; /* until those that make room are closed */
-enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 12288 };
+enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 10240 };
 static const size_t SWALLOW_MAX = 16 << 20; /* of a refused body, so that the answer can be read */
 
 enum phase { COLLECT, WORKING, ANSWER };
