@@ -182,7 +182,8 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
                                   .workers = API_WORKERS,
                                   .queue = API_QUEUE,
                                   .max_conns = connections(cfg),
-                                  .arrive_ms = 30000,
+                                  .arrive_ms = cfg->arrive_s * 1000,
+                                  .idle_ms = cfg->idle_s * 1000,
                                   .wait_ms = 10000,
                                   .app = zn_app_http(r->app) };
     return zn_server_start(&c, &r->server, err);
