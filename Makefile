@@ -96,6 +96,9 @@ $(B)/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# .incbin is not in the compiler's list of what a file depends on.
+$(B)/zaned/api/schemas.o: $(wildcard zaned/api/schemas/*.json)
+
 $(B)/bin/zaned: $(B)/zaned/main.o $(ZANED_O) $(BASE_O)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@

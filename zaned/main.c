@@ -14,6 +14,7 @@
 #include "zaned/api/events.h"
 #include "zaned/api/limits.h"
 #include "zaned/api/notices.h"
+#include "zaned/api/openapi.h"
 #include "zaned/api/session.h"
 #include "zaned/config.h"
 #include "zaned/http/http.h"
@@ -233,6 +234,14 @@ static int api_main(const struct zn_config *cfg)
     return status;
 }
 
+/* The API's description, for the page of the repository and for programs that are made of it. */
+static int openapi_main(const struct zn_config *cfg)
+{
+    zn_auto_json doc = zn_openapi(zn_all_routes, zn_all_nroutes, cfg->version);
+
+    return json_dumpf(doc, stdout, JSON_INDENT(1)) == 0 && putchar('\n') != EOF ? 0 : 1;
+}
+
 /* --- roles ---------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -242,6 +251,7 @@ static const struct {
     { "api", "zaned-api", "the REST API", api_main },
     { "worker", "zaned-worker", "deployments: the workflow worker", zn_worker_main },
     { "collector", "collector", "the embedded log collector", zn_collector_main },
+    { "openapi", "zaned-openapi", "print the API's OpenAPI document", openapi_main },
     { "migrate", "zaned-migrate", "bring the database to this version, then end", migrate_main },
     { "rotate-keys", "zaned-rotate-keys", "seal all stored secrets with the newest key, then end",
       rotate_main },

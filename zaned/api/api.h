@@ -146,7 +146,7 @@ struct zn_route {
     const char *name;          /* operation, unique: "thing_create" */
     const char *summary;       /* what it does, one sentence without a full stop */
     struct zn_fields body;     /* what zn_call_body decodes; empty = takes no body */
-    const char *body_schema;   /* instead of body: a component, where no table can say it */
+    const char *body_schema;   /* a component that describes the body, where a table cannot say all of it */
     struct zn_fields query;    /* what zn_call_query decodes */
     struct zn_answer answers[ZN_ANSWERS_MAX]; /* up to status 0 */
     bool conflicts;            /* may answer 409 */
@@ -215,6 +215,7 @@ void zn_reply_err(struct zn_reply *r, const struct zn_request *req, const struct
 struct zn_route_table {
     const struct zn_route *routes;
     const size_t *n; /* how many */
+    const char *area;
 };
 struct zn_app; /* owner: the caller; must outlive the server */
 int zn_app_new(struct zn_api *api, const struct zn_route_table *tables, size_t ntables,

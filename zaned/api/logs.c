@@ -24,84 +24,96 @@ static int ingest(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     return 0;
 }
 
-static const char *id_param(struct zn_call *c, const char *name, struct zn_err *err)
-{
-    const char *v = zn_request_query(c->req, name);
-    size_t n = v ? strlen(v) : 0;
+struct search_query {
+    const char *service_id, *deployment_id, *container_id, *query, *stream, *order, *time_after, *time_before,
+        *cursor;
+    struct zn_strs level, source;
+    int64_t per_page;
+};
+static const char *const levels[] = { "ERROR", "WARN", "INFO", "DEBUG", NULL };
+static const char *const sources[] = { "SERVICE", "SYSTEM", "BUILD", NULL };
+static const char *const streams[] = { "stdout", "stderr", NULL };
+static const char *const orders[] = { "asc", "desc", NULL };
 
-    if (!n)
-        return NULL;
-    if (n > 64 ||
-        strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != n)
-        zn_call_field(c, err, name, "invalid",
-                      "Must be 1 to 64 letters, digits, \"_\" or \"-\".");
-    return v;
+static const char *check_id(const void *val)
+{
+    const char *v = *(const char *const *)val;
+
+    return v[strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")]
+               ? "Must be 1 to 64 letters, digits, \"_\" or \"-\"."
+               : NULL;
 }
 
-static int64_t time_param(struct zn_call *c, const char *name, struct zn_err *err)
+static const char *check_time(const void *val)
 {
-    const char *v = zn_request_query(c->req, name);
-    int64_t ns = 0;
+    const char *v = *(const char *const *)val;
+    int64_t ns;
 
-    if (v && *v && !zn_log_time_parse(v, strlen(v), &ns))
-        zn_call_field(c, err, name, "invalid",
-                      "Datetime has wrong format. Use one of these formats instead: "
-                      "YYYY-MM-DDThh:mm:ss[.uuuuuu][+HH:MM|-HH:MM|Z].");
-    return ns;
+    return *v && !zn_log_time_parse(v, strlen(v), &ns)
+               ? "Datetime has wrong format. Use one of these formats instead: "
+                 "YYYY-MM-DDThh:mm:ss[.uuuuuu][+HH:MM|-HH:MM|Z]."
+               : NULL;
 }
 
-/* Bits of the choices that a repeatable parameter names. */
-static unsigned choices(struct zn_call *c, const char *name, const char *const *list, unsigned n,
-                        struct zn_err *err)
+static const struct zn_jfield search_query[] = {
+    ZN_J(search_query, service_id, STR, .min = 1, .max = 64, .blank = true, .check = check_id),
+    ZN_J(search_query, deployment_id, STR, .min = 1, .max = 64, .blank = true, .check = check_id),
+    ZN_J(search_query, container_id, STR, .min = 1, .max = 64, .blank = true, .check = check_id),
+    ZN_J(search_query, query, STR, .max = ZN_SEARCH_TEXT_MAX, .help = "text that the line contains, in any case"),
+    ZN_J(search_query, level, STRS, .min = 1, .choices = levels),
+    ZN_J(search_query, source, STRS, .min = 1, .choices = sources),
+    ZN_J(search_query, stream, STR, .min = 1, .choices = streams),
+    ZN_J(search_query, order, STR, .min = 1, .choices = orders, .help = "of the lines' times; desc if not said"),
+    ZN_J(search_query, time_after, STR, .max = 64, .check = check_time),
+    ZN_J(search_query, time_before, STR, .max = 64, .check = check_time),
+    ZN_J(search_query, per_page, INT, .min = 1, .max = ZN_SEARCH_PAGE_MAX),
+    ZN_J(search_query, cursor, STR, .max = 512, .help = "next or previous of the page before"),
+};
+
+/* Bits of the choices that are listed. */
+static unsigned bits_of(const struct zn_strs *strs, const char *const *list)
 {
     unsigned bits = 0;
-    const char *v;
 
-    for (unsigned i = 0; (v = zn_request_query_at(c->req, name, i)); i++) {
-        unsigned k = 0;
-        while (k < n && strcmp(list[k], v) != 0)
-            k++;
-        if (k == n)
-            zn_call_field(c, err, name, "invalid_choice",
-                          zn_arena_printf(c->arena, "\"%.40s\" is not a valid choice.", v));
-        else
-            bits |= 1u << k;
-    }
+    for (size_t i = 0; i < strs->n; i++)
+        for (unsigned k = 0; list[k]; k++)
+            if (strcmp(list[k], strs->v[i]) == 0)
+                bits |= 1u << k;
     return bits;
+}
+
+static int64_t time_of(const char *v)
+{
+    int64_t ns = 0;
+
+    return v && *v && zn_log_time_parse(v, strlen(v), &ns) ? ns : 0;
+}
+
+static const char *said(const char *v)
+{
+    return v && *v ? v : NULL;
 }
 
 static int read_search(struct zn_call *c, struct zn_search *q, struct zn_err *err)
 {
-    static const char *const levels[] = { "ERROR", "WARN", "INFO", "DEBUG" };
-    static const char *const sources[] = { "SERVICE", "SYSTEM", "BUILD" };
-    static const char *const streams[] = { "stdout", "stderr" };
-    static const char *const orders[] = { "asc", "desc" };
-    long long per_page = 50;
-    unsigned stream = choices(c, "stream", streams, 2, err);
-    unsigned order = choices(c, "order", orders, 2, err);
+    struct search_query in = { .per_page = 50 };
 
-    zn_call_query_int(c, "per_page", 1, ZN_SEARCH_PAGE_MAX, 50, &per_page, err);
+    if (zn_call_query(c, &in, NULL, err) < 0)
+        return -1;
     *q = (struct zn_search){
-        .service_id = id_param(c, "service_id", err),
-        .deployment_id = id_param(c, "deployment_id", err),
-        .container_id = id_param(c, "container_id", err),
-        .text = zn_request_query(c->req, "query"),
-        .levels = choices(c, "level", levels, 4, err),
-        .sources = choices(c, "source", sources, 3, err),
-        .stream = stream == 1 ? "stdout" : stream == 2 ? "stderr" : NULL,
-        .after = time_param(c, "time_after", err),
-        .before = time_param(c, "time_before", err),
-        .asc = order == 1,
-        .per_page = (unsigned)per_page,
-        .cursor = zn_request_query(c->req, "cursor"),
+        .service_id = said(in.service_id),
+        .deployment_id = said(in.deployment_id),
+        .container_id = said(in.container_id),
+        .text = in.query,
+        .levels = bits_of(&in.level, levels),
+        .sources = bits_of(&in.source, sources),
+        .stream = in.stream,
+        .after = time_of(in.time_after),
+        .before = time_of(in.time_before),
+        .asc = in.order && strcmp(in.order, "asc") == 0,
+        .per_page = (unsigned)in.per_page,
+        .cursor = said(in.cursor),
     };
-    if (q->text && strlen(q->text) > ZN_SEARCH_TEXT_MAX)
-        zn_call_field(c, err, "query", "max_length",
-                      "Ensure this field has no more than 256 characters.");
-    if (q->cursor && !*q->cursor)
-        q->cursor = NULL;
-    if (err->nfields)
-        return zn_fail(err, ZN_INVALID, "the request has invalid fields");
     return 0;
 }
 
@@ -167,11 +179,17 @@ static int build_log(struct zn_call *c, struct zn_reply *reply, struct zn_err *e
 
 const struct zn_route zn_log_routes[] = {
     { .method = "POST", .path = "/api/logs/ingest", .scope = ZN_SCOPE_INGEST, .handler = ingest,
-      .throttle = ZN_THROTTLE_NONE, .body_max = ZN_INGEST_BODY_MAX },
-    { .method = "GET", .path = "/api/search/logs", .scope = ZN_SCOPE_MEMBER, .handler = search },
+      .throttle = ZN_THROTTLE_NONE, .body_max = ZN_INGEST_BODY_MAX, .name = "log_ingest",
+      .summary = "Take log lines from a collector", .body_schema = "LogBatch",
+      .answers = { { 200, "IngestResult" } } },
+    { .method = "GET", .path = "/api/search/logs", .scope = ZN_SCOPE_MEMBER, .handler = search,
+      .name = "log_search", .summary = "Search the log lines of a service or deployment",
+      .query = ZN_FIELDS(search_query), .answers = { { 200, "LogPage" } } },
     { .method = "GET",
       .path = "/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/deployments/"
               "{deployment_hash}/build-logs",
-      .scope = ZN_SCOPE_MEMBER, .handler = build_log },
+      .scope = ZN_SCOPE_MEMBER, .handler = build_log, .name = "build_log",
+      .summary = "What a deployment did, step by step, and what its build printed",
+      .query = ZN_FIELDS(search_query), .answers = { { 200, "LogPage" } } },
 };
 const size_t zn_log_nroutes = ZN_COUNT(zn_log_routes);

@@ -1,7 +1,7 @@
 /* Every table of this build. */
 #include "zaned/api/api.h"
 
-#define TABLE(area) { zn_##area##_routes, &zn_##area##_nroutes }
+#define TABLE(area) { zn_##area##_routes, &zn_##area##_nroutes, #area }
 
 const struct zn_route_table zn_all_routes[] = {
     TABLE(auth),

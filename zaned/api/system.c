@@ -159,6 +159,7 @@ const struct zn_route zn_system_routes[] = {
     { .method = "GET", .path = "/api/_proxy/check-certiticates", .scope = ZN_SCOPE_PUBLIC,
       .handler = check_certificates, .throttle = ZN_THROTTLE_TLS, .name = "check_certificates",
       .summary = "Whether a certificate may be made for a domain; asked by the proxy",
-      .query = ZN_FIELDS(certificate_query), .answers = { { 200, "Validated" } } },
+      .query = ZN_FIELDS(certificate_query),
+      .answers = { { 200, "Validated" }, { 403, "ErrorEnvelope" } } },
 };
 const size_t zn_system_nroutes = ZN_COUNT(zn_system_routes);

@@ -156,7 +156,7 @@ const struct zn_route zn_workspace_routes[] = {
     { .method = "POST", .path = "/api/workspaces/switch", .scope = ZN_SCOPE_SESSION,
       .handler = workspace_switch, .name = "workspace_switch",
       .summary = "Make another workspace the current one of the session",
-      .body = ZN_FIELDS(switch_fields), .answers = { { 204, NULL } } },
+      .body = ZN_FIELDS(switch_fields), .answers = { { 204, NULL }, { 404, "ErrorEnvelope" } } },
     { .method = "GET", .path = "/api/workspace", .scope = ZN_SCOPE_GUEST, .handler = workspace_show,
       .name = "workspace_show", .summary = "The current workspace", .answers = { { 200, "Workspace" } } },
     { .method = "PUT", .path = "/api/workspace", .scope = ZN_SCOPE_OWNER, .handler = workspace_rename,

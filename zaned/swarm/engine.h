@@ -99,6 +99,17 @@ int zn_engine_volume_remove(struct zn_engine *e, const char *name, struct zn_err
 int zn_engine_volumes_of(struct zn_engine *e, const char *service_id, const char *deployment,
                          json_t **ret, struct zn_err *err);
 
+/* A swarm config: made if there is none of the name; *ret: its id, 64 bytes. Its contents are what they were
+ * when it was made. */
+int zn_engine_config_ensure(struct zn_engine *e, const char *name, const char *service_id,
+                            const char *contents, char ret[64], struct zn_err *err);
+/* Absent, or in use by a service, is fine. */
+int zn_engine_config_remove(struct zn_engine *e, const char *name, struct zn_err *err);
+/* *ret: new array [{"name", "owner"}] of the configs of services; service_id: of that one only, NULL = all. */
+int zn_engine_configs_of(struct zn_engine *e, const char *service_id, json_t **ret, struct zn_err *err);
+/* *ret: new array of the ports that an image says it listens on: [{"port_number", "protocol"}]. */
+int zn_engine_image_ports(struct zn_engine *e, const char *image, json_t **ret, struct zn_err *err);
+
 /* Same name and same zane.deployment label present already: fine. Another deployment's leftover of
  * the same name is removed first. */
 int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *err);

@@ -6,6 +6,7 @@
 #include "base/str.h"
 
 static const long long STOP_GRACE_NS = 10000000000LL;
+enum { ENV_MAX = 131071 }; /* bytes of a variable: execve(2) takes no more */
 static const long long RESTART_DELAY_NS = 2000000000LL;
 
 void zn_name_part(const char *id, char *ret, size_t size)
@@ -42,6 +43,14 @@ void zn_name_volume(const char *volume_id, char *ret)
     snprintf(ret, ZN_NAME_LEN, "vol-%s", part);
 }
 
+void zn_name_config(const char *config_id, int64_t version, char *ret)
+{
+    char part[64];
+
+    zn_name_part(config_id, part, sizeof part);
+    snprintf(ret, ZN_NAME_LEN, "cfg-%s-v%lld", part, (long long)version);
+}
+
 bool zn_spec_exclusive(const json_t *snapshot)
 {
     size_t i;
@@ -72,17 +81,57 @@ static void env_set(json_t *list, const char *key, const char *value)
     json_array_append_new(list, line);
 }
 
-static void env_layer(json_t *list, json_t *vars)
+static const char *value_of(const json_t *vars, const char *key, size_t n)
 {
     size_t i;
     json_t *v;
 
     json_array_foreach (vars, i, v) {
-        const char *key = zn_json_str(v, "key", NULL);
+        const char *k = zn_json_str(v, "key", "");
 
-        if (key)
-            env_set(list, key, zn_json_str(v, "value", ""));
+        if (strlen(k) == n && memcmp(k, key, n) == 0)
+            return zn_json_str(v, "value", "");
     }
+    return NULL;
+}
+
+/* "{{env.KEY}}" becomes the environment's variable of that name; what names none stays as it is. What comes in
+ * is not looked at again, so nothing grows without end. */
+static void expand(struct zn_buf *b, const char *value, const json_t *shared)
+{
+    for (const char *at; (at = strstr(value, "{{env.")); ) {
+        const char *key = at + 6, *end = strstr(key, "}}");
+        const char *found = end ? value_of(shared, key, (size_t)(end - key)) : NULL;
+        const char *next = found ? end + 2 : key;
+
+        zn_buf_add(b, value, (size_t)(found ? at - value : next - value));
+        if (found)
+            zn_buf_puts(b, found);
+        value = next;
+    }
+    zn_buf_puts(b, value);
+}
+
+/* shared: what {{env.KEY}} means in the values; NULL: they are taken as they are. */
+static int env_layer(json_t *list, json_t *vars, const json_t *shared, struct zn_err *err)
+{
+    zn_auto_buf struct zn_buf b = ZN_BUF(ENV_MAX);
+    size_t i;
+    json_t *v;
+
+    json_array_foreach (vars, i, v) {
+        const char *key = zn_json_str(v, "key", NULL), *value = zn_json_str(v, "value", "");
+
+        zn_buf_clear(&b);
+        if (shared)
+            expand(&b, value, shared);
+        if (b.failed)
+            return zn_fail(err, ZN_INVALID, "the variable %.60s is longer than %d bytes with what it names", key,
+                           ENV_MAX);
+        if (key)
+            env_set(list, key, shared ? (b.len ? zn_buf_str(&b) : "") : value);
+    }
+    return 0;
 }
 
 static json_t *domains(const json_t *snapshot)
@@ -102,13 +151,14 @@ static json_t *domains(const json_t *snapshot)
 }
 
 /* Environment of the container: shared, then the service's own, then ours; later ones win. */
-static json_t *env_list(json_t *snapshot, const struct zn_spec_env *env)
+static json_t *env_list(json_t *snapshot, const struct zn_spec_env *env, struct zn_err *err)
 {
-    json_t *list = json_array();
+    zn_auto_json list = json_array();
     zn_auto_json hosts = domains(snapshot);
 
-    env_layer(list, env->shared_env);
-    env_layer(list, json_object_get(snapshot, "env_variables"));
+    if (env_layer(list, env->shared_env, NULL, err) < 0 ||
+        env_layer(list, json_object_get(snapshot, "env_variables"), env->shared_env, err) < 0)
+        return NULL;
     env_set(list, "ZANE", "true");
     env_set(list, "ZANE_DOMAINS", json_string_value(hosts) ? json_string_value(hosts) : "");
     env_set(list, "ZANE_ENVIRONMENT", env->environment);
@@ -119,7 +169,7 @@ static json_t *env_list(json_t *snapshot, const struct zn_spec_env *env)
     env_set(list, "ZANE_PROJECT_ID", env->project_id);
     env_set(list, "ZANE_DEPLOYMENT_SLOT", env->slot);
     env_set(list, "ZANE_DEPLOYMENT_HASH", env->hash);
-    return list;
+    return ZN_TAKE(list);
 }
 
 static json_t *mounts(const json_t *snapshot)
@@ -136,6 +186,31 @@ static json_t *mounts(const json_t *snapshot)
             list, json_pack("{s:s,s:s,s:s,s:b}", "Type", host ? "bind" : "volume", "Source",
                             host ? host : name, "Target", zn_json_str(v, "container_path", ""),
                             "ReadOnly", strcmp(zn_json_str(v, "mode", ""), "READ_ONLY") == 0));
+    }
+    json_array_foreach (json_object_get(snapshot, "shared_volumes"), i, v) {
+        char name[ZN_NAME_LEN];
+
+        zn_name_volume(zn_json_str(json_object_get(v, "volume"), "id", ""), name);
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:b}", "Type", "volume", "Source", name, "Target",
+                                              zn_json_str(v, "container_path", ""), "ReadOnly", 1));
+    }
+    return list;
+}
+
+/* Files of the service: readable by every user of its containers, as the image chooses that user. */
+static json_t *config_files(const json_t *snapshot, const struct zn_spec_env *env)
+{
+    size_t i;
+    json_t *c, *list = json_array();
+
+    json_array_foreach (json_object_get(snapshot, "configs"), i, c) {
+        char name[ZN_NAME_LEN];
+
+        zn_name_config(zn_json_str(c, "id", ""), zn_json_int(c, "version", 1), name);
+        json_array_append_new(
+            list, json_pack("{s:{s:s,s:s,s:s,s:i},s:s,s:s}", "File", "Name", zn_json_str(c, "mount_path", ""), "UID",
+                            "0", "GID", "0", "Mode", 0444, "ConfigID", zn_json_str(env->configs, name, ""),
+                            "ConfigName", name));
     }
     return list;
 }
@@ -230,11 +305,14 @@ static json_t *labels(const json_t *snapshot, const struct zn_spec_env *env)
 static json_t *container(json_t *snapshot, const struct zn_spec_env *env, struct zn_err *err)
 {
     const char *command = zn_json_str(snapshot, "command", NULL);
-    json_t *c = json_pack("{s:s,s:o,s:o,s:o,s:b,s:I,s:{s:[s]}}", "Image",
-                          zn_json_str(snapshot, "image", ""), "Env", env_list(snapshot, env),
-                          "Labels", labels(snapshot, env), "Mounts", mounts(snapshot), "Init", 1,
-                          "StopGracePeriod", (json_int_t)STOP_GRACE_NS, "Healthcheck", "Test",
-                          "NONE");
+    json_t *variables = env_list(snapshot, env, err);
+    if (!variables)
+        return NULL;
+    json_t *c = json_pack("{s:s,s:o,s:o,s:o,s:o,s:b,s:I,s:{s:[s]}}", "Image",
+                          zn_json_str(snapshot, "image", ""), "Env", variables, "Labels",
+                          labels(snapshot, env), "Mounts", mounts(snapshot), "Configs",
+                          config_files(snapshot, env), "Init", 1, "StopGracePeriod",
+                          (json_int_t)STOP_GRACE_NS, "Healthcheck", "Test", "NONE");
     zn_auto_json args = json_array();
 
     if (command && split_command(command, args, err) < 0) {

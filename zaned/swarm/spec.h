@@ -20,6 +20,7 @@ struct zn_spec_env {
     const char *project_id;
     const char *log_address;    /* fluentd-address as the engine sees it; NULL or "" = json-file */
     json_t *shared_env;         /* [{key,value}] of the environment; may be NULL */
+    const json_t *configs;      /* swarm name → id of each config of the snapshot; may be NULL */
 };
 
 /* Lower-cased part of an id after its last '_'. */
@@ -28,6 +29,8 @@ void zn_name_part(const char *id, char *ret, size_t size);
 void zn_name_service(const char *service_id, const char *slot, char *ret);
 void zn_name_network(const char *environment_id, char *ret);
 void zn_name_volume(const char *volume_id, char *ret);
+/* "cfg-<part>-v<version>": contents never change under a name. */
+void zn_name_config(const char *config_id, int64_t version, char *ret);
 
 /* True if two copies of the service may not run beside each other: a writable volume or a host
  * port. */

@@ -53,7 +53,7 @@ static int erase(struct zn_work *w, struct zt_actx *c, const char *service, stru
         if (zn_service_remove(w, c, name, NULL, err) < 0)
             return -1;
     }
-    if (zn_volumes_remove(w, service, NULL, err) < 0)
+    if (zn_volumes_remove(w, service, NULL, err) < 0 || zn_configs_tidy(w, service, err) < 0)
         return -1;
     zn_info("service %s erased", service);
     return zn_sql_once(w->store, ZN_SQL_SERVICE_DELETE, ZN_P(service), NULL, err);

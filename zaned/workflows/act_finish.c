@@ -66,7 +66,8 @@ static int retire(struct zn_work *w, struct zt_actx *c, json_t *input, struct zn
     char name[ZN_NAME_LEN];
 
     zn_name_service(zn_json_str(input, "service", ""), zn_json_str(p, "slot", "BLUE"), name);
-    if (zn_service_remove(w, c, name, hash, err) < 0)
+    if (zn_service_remove(w, c, name, hash, err) < 0 ||
+        zn_configs_tidy(w, zn_json_str(input, "service", ""), err) < 0)
         return -1;
     zn_dep_line(w, zn_json_str(input, "deployment", ""), "INFO", "The version before, %s, is gone.", hash);
     return zn_sql_once(w->store, ZN_SQL_DEPLOYMENT_OLD_STATUS, ZN_P(hash, "REMOVED", NULL), NULL,

@@ -103,6 +103,17 @@ static int remove_network(struct zn_work *w, const char *name, const char *envir
     return zn_network_remove(w, name, err);
 }
 
+static int remove_config(struct zn_work *w, const char *name, const char *service, struct zn_err *err)
+{
+    zn_info("config %s of %s belongs to nothing any more: removed", name, service);
+    return zn_engine_config_remove(w->engine, name, err);
+}
+
+static int all_configs(struct zn_engine *e, json_t **ret, struct zn_err *err)
+{
+    return zn_engine_configs_of(e, NULL, ret, err);
+}
+
 /* What belongs to somebody of the database, and how to tell that it belongs to nobody. */
 struct kind {
     int (*list)(struct zn_engine *e, json_t **ret, struct zn_err *err);
@@ -110,6 +121,7 @@ struct kind {
     int (*remove)(struct zn_work *w, const char *name, const char *owner, struct zn_err *err);
 };
 static const struct kind services = { zn_engine_services_deployed, ZN_SQL_ORPHANS, remove_service };
+static const struct kind configs = { all_configs, ZN_SQL_SERVICES_GONE, remove_config };
 static const struct kind networks = { zn_engine_networks_owned, ZN_SQL_ENVIRONMENTS_GONE, remove_network };
 
 static int remove_kind(struct zn_reconciler *r, const struct kind *k, json_t *next, struct zn_err *err)
@@ -174,6 +186,8 @@ static int remove_orphans(struct zn_reconciler *r, struct zn_err *err)
 
     if (ret == 0)
         ret = remove_containers(r, next, err);
+    if (ret == 0)
+        ret = remove_kind(r, &configs, next, err);
     if (ret == 0)
         ret = remove_kind(r, &networks, next, err);
     if (ret == 0) { /* after a failure the times of the round before are the better ones */

@@ -11,6 +11,11 @@
 enum { LINE_MAX_LEN = 1000 };
 static const int64_t VOLUME_MS = 10000;
 
+static json_t *shared_variables(const json_t *snapshot)
+{
+    return json_object_get(json_object_get(snapshot, "environment"), "variables");
+}
+
 int zn_dep_read(struct zn_work *w, PGresult *rows, int row, struct zn_dep *ret, struct zn_err *err)
 {
     const char *text = zn_col(rows, row, "snapshot");
@@ -18,7 +23,9 @@ int zn_dep_read(struct zn_work *w, PGresult *rows, int row, struct zn_dep *ret, 
 
     if (zn_json_parse(text, strlen(text), &d.snapshot, err) < 0)
         return zn_wrap(err, "snapshot of deployment %s", zn_col(rows, row, "hash"));
-    if (zn_unseal_env(w->sealer, json_object_get(d.snapshot, "env_variables"), err) < 0) {
+    if (zn_unseal_env(w->sealer, json_object_get(d.snapshot, "env_variables"), err) < 0 ||
+        zn_unseal_env(w->sealer, shared_variables(d.snapshot), err) < 0 ||
+        zn_unseal_member(w->sealer, json_object_get(d.snapshot, "configs"), "contents", err) < 0) {
         json_decref(d.snapshot);
         return zn_wrap(err, "variables of deployment %s", zn_col(rows, row, "hash"));
     }
@@ -225,6 +232,24 @@ int zn_network_remove(struct zn_work *w, const char *network, struct zn_err *err
     return zn_engine_network_remove(w->engine, network, image, err);
 }
 
+/* Volumes of other services: made as theirs if they have not been deployed yet, so that they go with them. */
+static int shared_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
+{
+    size_t i;
+    json_t *v;
+
+    json_array_foreach (json_object_get(d->snapshot, "shared_volumes"), i, v) {
+        const json_t *volume = json_object_get(v, "volume");
+        const char *owner = zn_json_str(json_object_get(volume, "service"), "id", "");
+        char name[ZN_NAME_LEN];
+
+        zn_name_volume(zn_json_str(volume, "id", ""), name);
+        if (zn_engine_volume_ensure(w->engine, name, owner, "", err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err *err)
 {
     size_t i;
@@ -240,7 +265,7 @@ int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err
             zn_engine_volume_ensure(w->engine, name, d->service_id, d->hash, err) < 0)
             return -1;
     }
-    return 0;
+    return shared_ensure(w, d, err);
 }
 
 /* The engine takes some seconds to put away a container that has ended: until then its volume is in use. */
@@ -273,6 +298,37 @@ int zn_volumes_remove(struct zn_work *w, const char *service, const char *deploy
     return 0;
 }
 
+/* Makes the swarm configs of a deployment; *ret: name → id. */
+static int configs_ensure(struct zn_work *w, const struct zn_dep *d, json_t *ret, struct zn_err *err)
+{
+    size_t i;
+    json_t *c;
+
+    json_array_foreach (json_object_get(d->snapshot, "configs"), i, c) {
+        char name[ZN_NAME_LEN], id[64];
+
+        zn_name_config(zn_json_str(c, "id", ""), zn_json_int(c, "version", 1), name);
+        if (zn_engine_config_ensure(w->engine, name, d->service_id, zn_json_str(c, "contents", ""), id, err) < 0)
+            return zn_wrap(err, "config %s", zn_json_str(c, "name", ""));
+        json_object_set_new(ret, name, json_string(id));
+    }
+    return 0;
+}
+
+int zn_configs_tidy(struct zn_work *w, const char *service, struct zn_err *err)
+{
+    zn_auto_json list = NULL;
+    size_t i;
+    json_t *one;
+
+    if (zn_engine_configs_of(w->engine, service, &list, err) < 0)
+        return -1;
+    json_array_foreach (list, i, one)
+        if (zn_engine_config_remove(w->engine, zn_json_str(one, "name", ""), err) < 0)
+            return -1;
+    return 0;
+}
+
 int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
                       struct zn_err *err)
 {
@@ -281,10 +337,15 @@ int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *ima
                                .environment_id = d->environment_id,
                                .environment = d->environment,
                                .project_id = d->project_id,
-                               .log_address = w->log_address };
+                               .log_address = w->log_address,
+                               .shared_env = shared_variables(d->snapshot) };
     zn_auto_json pinned = json_copy(d->snapshot);
+    zn_auto_json configs = json_object();
     zn_auto_json spec = NULL;
 
+    if (configs_ensure(w, d, configs, err) < 0)
+        return -1;
+    env.configs = configs;
     json_object_set_new(pinned, "image", json_string(image));
     if (zn_spec_build(pinned, &env, &spec, err) < 0)
         return -1;

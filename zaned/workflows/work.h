@@ -75,7 +75,9 @@ int zn_resources_ensure(struct zn_work *w, const struct zn_dep *d, struct zn_err
 /* Removes the volumes that were made for a service. deployment: only those that it made; NULL = all. */
 int zn_volumes_remove(struct zn_work *w, const char *service, const char *deployment,
                       struct zn_err *err);
-/* Creates the swarm service of a deployment if it is absent. image: pinned reference. */
+/* Removes the swarm configs of a service that none of its versions uses any more. Not while one is made. */
+int zn_configs_tidy(struct zn_work *w, const char *service, struct zn_err *err);
+/* Creates the swarm service of a deployment, and its configs, if they are absent. image: pinned reference. */
 int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *image,
                       struct zn_err *err);
 /* Makes the swarm service of a deployment that should run again, with network and volumes. */
