@@ -397,7 +397,7 @@ json_t *zn_openapi(const struct zn_route_table *tables, size_t ntables, const ch
 
     put(schemas, "ServiceChangeRequest", change_request());
     for (size_t t = 0; t < ntables; t++) {
-        if (*tables[t].n)
+        if (!t || strcmp(tables[t].area, tables[t - 1].area) != 0) /* those of one area are neighbours */
             json_array_append_new(tags, json_pack("{s:s}", "name", tables[t].area));
         for (size_t i = 0; i < *tables[t].n; i++)
             add_route(paths, &tables[t].routes[i], tables[t].area);
