@@ -12,7 +12,7 @@ static const char style[] =
     "summary{cursor:pointer;overflow-wrap:anywhere}summary b{display:inline-block;min-width:4.2em}"
     "summary span{display:block;opacity:.8}table{border-collapse:collapse;width:100%;margin:.4rem 0}"
     "td,th{text-align:left;vertical-align:top;padding:.15rem .6rem .15rem 0;border-top:1px solid var(--line);"
-    "overflow-wrap:anywhere}pre{background:var(--soft);padding:.6rem;overflow-x:auto;border-radius:6px}"
+    "overflow-wrap:anywhere}td:nth-child(2),th{overflow-wrap:normal}pre{background:var(--soft);padding:.6rem;overflow-x:auto;border-radius:6px}"
     "p.who{margin:.3rem 0;opacity:.85}";
 
 static void text(struct zn_buf *b, const char *s)
