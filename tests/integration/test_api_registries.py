@@ -2,6 +2,7 @@
 import base64
 import http.server
 import json
+import re
 import secrets
 import socket
 import ssl
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 
+import jsonschema
 import pytest
 from daemon import free_port
 from people import member
@@ -354,3 +356,17 @@ def test_ports_of_the_image_in_production(admin, daemon, schema, slug):
                           (json.dumps([{"port_number": 80, "protocol": "tcp"}]), made["hash"]))
     assert schema.check(admin.get(path)).json() == [{"port_number": 80, "protocol": "tcp"}]
     assert admin.get(path.replace(slug, f"no{secrets.token_hex(3)}")).status == 404
+
+
+def test_examples_of_the_document(admin, daemon, root, registry, slug):
+    """```http who: request, JSON body if there is one, status, JSON answer; which is what our own document says too."""
+    blocks = re.findall(r"```http (\w+)\n(.*?)```", (root / "docs/api/registries.md").read_text(), re.S)
+    shapes = {k: v for f in (root / "zaned/api/schemas").glob("*.json") for k, v in json.loads(f.read_text()).items()}
+    for (who, block), name in zip(blocks, ("RegistryCredential", "ServerLimits"), strict=True):
+        request, *body, status, answer = block.replace("{slug}", slug).replace("{registry}", registry.url).strip().split("\n")
+        client = {"owner": admin, "member": member(daemon, 30)}[who]
+        got = client.call(*request.split(), json.loads(body[0]) if body else None)
+        assert got.status == int(status), got
+        wanted = json.loads(answer)
+        assert {k: type(v) for k, v in got.json().items()} == {k: type(v) for k, v in wanted.items()}
+        jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": {"schemas": shapes}}).validate(got.json())

@@ -189,6 +189,27 @@ Test(engine, task_view_names_newest_and_last_failure, .timeout = 5)
     cr_expect_eq(v.running, 0);
 }
 
+/* Words of 20.10, measured; cut at 255 bytes the first would not say what is wrong. */
+Test(engine, a_port_that_is_taken_is_named, .timeout = 5)
+{
+    static const char *const words[] = {
+        "starting container failed: container 04634228b58951e9202f98f41d94cdc0000000000000000000000000000000000: "
+        "endpoint join on GW Network failed: driver failed programming external connectivity on endpoint "
+        "gateway_0bec2cb6c530 (00000000000000000000000000000000000000000000000000000000000000000): Error starting "
+        "userland proxy: listen tcp4 0.0.0.0:9322: bind: address already in use",
+        "driver failed programming external connectivity: Bind for 0.0.0.0:9322 failed: port is already allocated",
+    };
+
+    for (size_t i = 0; i < 2; i++) {
+        struct zn_task_view v;
+        zn_auto_json list = json_pack("[{s:s,s:{s:i},s:s,s:{s:s,s:s}}]", "ID", "a", "Version", "Index", 1,
+                                      "DesiredState", "shutdown", "Status", "State", "failed", "Err", words[i]);
+
+        zn_tasks_view(list, &v);
+        cr_expect_str_eq(v.last_failed.err, "port 9322 of the host is in use by another program");
+    }
+}
+
 struct got {
     char text[64];
     size_t n;
