@@ -53,6 +53,7 @@ struct zn_http_req {
     size_t body_len;
     const char *content_type; /* of the body; NULL = application/json if there is a body */
     int64_t deadline_ms;     /* for the whole exchange, from now; must be > 0 */
+    int64_t silence_ms;      /* longest wait for more of the answer; 0 = the deadline only */
     size_t max_body;         /* of the answer kept in resp->body; 0 = 1 MiB */
     zn_http_sink sink;       /* if set, gets the body instead of resp->body */
     void *sink_arg;

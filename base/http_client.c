@@ -157,7 +157,9 @@ static int receive(int fd, struct zn_http_parser *p, const struct zn_http_req *r
     while (p->state != ZN_HTTP_DONE) {
         ssize_t n = recv(fd, chunk, sizeof chunk, 0);
         if (n < 0 && errno == EAGAIN) {
-            if (await(fd, POLLIN, req, end, err) < 0)
+            int64_t quiet = zn_now_ms() + req->silence_ms;
+
+            if (await(fd, POLLIN, req, req->silence_ms && quiet < end ? quiet : end, err) < 0)
                 return -1;
         } else if (n < 0 && errno != EINTR) {
             return lost(req, errno, err);

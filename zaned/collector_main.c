@@ -91,6 +91,7 @@ int zn_collector_main(const struct zn_config *cfg)
                                          .port = cfg->port ? (int)cfg->port : PORT,
                                          .max_conns = 16,
                                          .arrive_ms = 5000,
+                                         .idle_ms = 90000,
                                          .wait_ms = 5000,
                                          .app = { c, on_route, on_handle, on_refuse } };
         zn_server_start(&http, &server, &err);

@@ -57,6 +57,8 @@ static const struct option options[] = {
     N("ZN_PORT", port, "0", 0, 65535, "port; 0 = the role's own (api 8080, worker 8081, collector 8082)"),
     N("ZN_RATE_ACCOUNT", rate_account, "6000", 0, 100000000,
       "most API requests of one account or token in a minute; 0 = any number"),
+    N("ZN_ARRIVE_S", arrive_s, "30", 1, 600, "seconds within which the API wants a request's body"),
+    N("ZN_IDLE_S", idle_s, "90", 1, 3600, "seconds after which a connection without a request is closed"),
     N("ZN_CONNECTIONS", connections, "8192", 64, 100000, "most connections of the API at once"),
     N("ZN_STANDBY_COLLECTOR", standby_collector, "0", 0, 1, "1 = the worker runs a standby collector"),
 };

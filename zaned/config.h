@@ -28,8 +28,8 @@ struct zn_config {
     const char *secrets_dir, *migrations_dir;
     const char *listen;        /* address the role binds, "0.0.0.0" */
     long long port;            /* 0 = the role's own (api 8080, worker 8081, collector 8082) */
-    long long rate_account; /* requests a minute */
-    long long connections;
+    long long rate_account;    /* requests a minute */
+    long long arrive_s, idle_s, connections;
     long long standby_collector;
 };
 

@@ -1,5 +1,6 @@
 /* zaned: one binary, one role a process. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,10 +183,19 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
                                   .workers = API_WORKERS,
                                   .queue = API_QUEUE,
                                   .max_conns = connections(cfg),
-                                  .arrive_ms = 30000,
+                                  .arrive_ms = cfg->arrive_s * 1000,
+                                  .idle_ms = cfg->idle_s * 1000,
                                   .wait_ms = 10000,
                                   .app = zn_app_http(r->app) };
     return zn_server_start(&c, &r->server, err);
+}
+
+/* What a burst of large answers took goes back to the system: by default each thread's heap keeps it. */
+static void bound_heap(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 static int api_main(const struct zn_config *cfg)
@@ -195,6 +205,7 @@ static int api_main(const struct zn_config *cfg)
     sigset_t set;
     int sig, status = 0;
 
+    bound_heap();
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

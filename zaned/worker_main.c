@@ -109,6 +109,7 @@ static int start_server(struct worker_role *r, struct zn_err *err)
                                   .queue = 16,
                                   .max_conns = 32,
                                   .arrive_ms = 5000,
+                                  .idle_ms = 90000,
                                   .wait_ms = 5000,
                                   .app = { r, on_route, on_handle, on_refuse } };
 

@@ -180,7 +180,7 @@ static int run_api(char **argv, const sigset_t *set)
 {
     struct zn_buf text = ZN_BUF(sizeof auth - 8), pair = ZN_BUF(200);
     struct zn_server_config cfg = { .address = "0.0.0.0", .port = (int)strtol(argv[2], NULL, 10),
-                                    .workers = 4, .queue = 64, .max_conns = 64, .arrive_ms = 10000,
+                                    .workers = 4, .queue = 64, .max_conns = 64, .arrive_ms = 10000, .idle_ms = 60000,
                                     .wait_ms = 10000,
                                     .app = { NULL, on_route, on_handle, on_refuse } };
     struct zn_server *s = NULL;

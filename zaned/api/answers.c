@@ -1,6 +1,5 @@
 #include "zaned/api/answers.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -55,10 +54,10 @@ static struct zn_blob *wait_for(struct zn_flight *f)
     struct zn_blob *answer = NULL;
     struct timespec end;
 
-    clock_gettime(CLOCK_REALTIME, &end);
+    clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_sec += WAIT_S;
     f->waiting++;
-    while (!f->done && pthread_cond_timedwait(&landed, &lock, &end) != ETIMEDOUT)
+    while (!f->done && pthread_cond_clockwait(&landed, &lock, CLOCK_MONOTONIC, &end) == 0)
         ;
     if (f->done && f->answer)
         answer = zn_blob_ref(f->answer);

@@ -118,7 +118,8 @@ struct zn_call {
     struct zn_caller who;
     json_t *body; /* parsed JSON body, any type; NULL if the request had none. Borrowed. */
     struct zn_audit_note *notes; /* of the transaction that runs: audit.c */
-    struct zn_flight *flight;       /* it works out an answer that others wait for: answers.c */
+    bool changed;                /* a transaction of it was committed */
+    struct zn_flight *flight;    /* it works out an answer that others wait for: answers.c */
     struct zn_once *once;        /* the request has an Idempotency-Key: idempotency.c */
 };
 

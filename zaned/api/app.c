@@ -142,6 +142,7 @@ static bool is_quick(const struct zn_app *app, struct zn_request *req, struct ta
 
     if (!(t->route->memory || t->route->cached) || strcmp(req->method, "GET") != 0 ||
         zn_request_header(req, "Content-Length") || zn_request_header(req, "Transfer-Encoding") ||
+        zn_request_header(req, "Expect") || /* nothing may come between this and the answer */
         !zn_host_is_ours(app->api->cfg, req) || !zn_caller_recall(&c) ||
         zn_caller_allowed(&c, t->route, &err) < 0)
         return false;
@@ -250,11 +251,14 @@ static int admit(struct zn_call *c, const struct target *t, struct zn_reply *rep
     return zn_limit_account(c, reply);
 }
 
-/* Other callers' memories are out of date before the reply is sent. Log lines change nothing that is kept. */
-static void forget_kept(const struct zn_call *c)
+/* Other callers' memories are out of date before the reply is sent. Log lines change nothing that is kept,
+ * nor does what was refused before anything was written: else strangers could empty it for everybody. */
+static void forget_kept(const struct zn_call *c, const struct zn_reply *reply)
 {
+    bool refused = reply->status >= 400 && reply->status < 500 && !c->changed;
+
     if (strcmp(c->req->method, "GET") == 0 || strcmp(c->req->method, "HEAD") == 0 ||
-        c->route->scope == ZN_SCOPE_INGEST)
+        c->route->scope == ZN_SCOPE_INGEST || refused)
         return;
     zn_cache_raise(c->api->callers);
     zn_cache_raise(c->api->answers);
@@ -267,7 +271,7 @@ static void handle(struct zn_call *c, struct zn_reply *reply)
 
     if (c->route->handler(c, reply, &err) < 0)
         zn_reply_err(reply, c->req, &err);
-    forget_kept(c);
+    forget_kept(c, reply);
 }
 
 static void answer_cached(struct zn_call *c, struct zn_reply *reply)

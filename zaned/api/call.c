@@ -72,7 +72,10 @@ const char *zn_guest_of(struct zn_call *c)
 int zn_call_tx(struct zn_call *c, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,
                struct zn_err *err)
 {
-    return c->once ? zn_once_tx(c, fn, arg, err) : zn_audit_tx(c, fn, arg, err);
+    int r = c->once ? zn_once_tx(c, fn, arg, err) : zn_audit_tx(c, fn, arg, err);
+
+    c->changed = c->changed || r == 0;
+    return r;
 }
 
 void zn_call_field(struct zn_call *c, struct zn_err *err, const char *path, const char *rule,

@@ -15,8 +15,12 @@
 #include "base/http.h"
 #include "base/log.h"
 
-enum { RING = 256, ID_SIZE = 64, LINE_MAX_BYTES = 1 << 20 };
+enum { RING = 256, ID_SIZE = 64, LINE_MAX_BYTES = 1 << 20, READERS_MAX = 1000 };
 static const int64_t ASK_MS = 2000, STREAM_MS = 86400000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000;
+/* The supervisor says something every 15 s. */
+static const int64_t BEAT_MS = 15000, SILENCE_MS = 35000;
+/* Then a reader has to come again, with its Last-Event-ID: whether it still may is asked anew. */
+static const int64_t READER_MS = 600000;
 
 /* One frame as it goes out, its blank line included. Comments have no id. */
 struct frame {
@@ -29,6 +33,7 @@ struct reader {
     struct zn_events *hub;
     struct zn_stream *stream; /* NULL until it begins */
     uint64_t next_frame;
+    int64_t end_ms;
     struct zn_blob *now;      /* being sent, from `sent` on */
     size_t sent;
 };
@@ -43,7 +48,9 @@ struct zn_events {
     uint64_t n; /* frames so far: the next goes to ring[n % RING] */
     bool away;  /* the supervisor does not answer */
     struct reader *readers;
+    unsigned nreaders; /* with those that have not begun */
     /* The listener's own: */
+    int64_t told_ms; /* when the last frame came */
     struct zn_buf frame, line;
     char id[ID_SIZE];
 };
@@ -65,6 +72,7 @@ static void publish(struct zn_events *e, const char *id, const char *text, size_
 
     if (!b)
         return;
+    e->told_ms = zn_now_ms();
     pthread_mutex_lock(&e->lock);
     struct frame *f = &e->ring[e->n++ % RING];
     zn_blob_unref(f->text);
@@ -125,13 +133,22 @@ static int listen_once(struct zn_events *e, struct zn_err *err)
 {
     ZN_AUTO(zn_http_resp_done) struct zn_http_resp resp = { 0 };
     struct zn_http_req req = { .unix_path = e->socket, .method = "GET", .target = "/v1/events",
-                               .deadline_ms = STREAM_MS, .sink = on_bytes, .sink_arg = e,
+                               .deadline_ms = STREAM_MS, .silence_ms = SILENCE_MS, .sink = on_bytes, .sink_arg = e,
                                .cancel_fd = e->wake };
 
     zn_buf_clear(&e->frame);
     zn_buf_clear(&e->line);
     e->id[0] = '\0';
     return zn_http_call(&req, &resp, err);
+}
+
+/* While the supervisor is away, nobody else keeps readers and what is between awake. */
+static void beat(struct zn_events *e)
+{
+    static const char text[] = ": away\n\n";
+
+    if (zn_now_ms() - e->told_ms >= BEAT_MS)
+        publish(e, "", text, sizeof text - 1);
 }
 
 static void *events_main(void *arg)
@@ -149,6 +166,7 @@ static void *events_main(void *arg)
             break;
         failures = e->n > before + 1 ? 0 : failures + 1;
         set_away(e, true);
+        beat(e);
         if (failures % 20 == 1)
             zn_warn("events of the supervisor: %s", err.msg[0] ? err.msg : "the stream ended");
         poll(&p, 1, (int)zn_backoff_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS, failures * 2654435761u));
@@ -252,8 +270,10 @@ static ssize_t reader_read(void *self, char *p, size_t n)
     struct reader *r = self;
     int more = r->now ? 1 : next_frame(r);
 
-    if (more <= 0)
-        return more;
+    if (more < 0 || (!r->now && zn_now_ms() > r->end_ms))
+        return -1;
+    if (!more)
+        return 0;
     size_t left = r->now->n - r->sent, k = left < n ? left : n;
     memcpy(p, r->now->bytes + r->sent, k);
     r->sent += k;
@@ -274,6 +294,7 @@ static void reader_end(void *self)
         if (r->next)
             r->next->at = r->at;
     }
+    r->hub->nreaders--;
     pthread_mutex_unlock(&r->hub->lock);
     zn_blob_unref(r->now);
     free(r);
@@ -282,11 +303,11 @@ static void reader_end(void *self)
 /* Where a reader goes on that has seen `last`; id: of the newest event. False: last is not known (any more). */
 static bool place_of(struct zn_events *e, const char *last, uint64_t *ret, char id[ID_SIZE])
 {
-    uint64_t oldest = e->n > RING ? e->n - RING : 0;
     bool found = false;
 
     id[0] = '\0';
     pthread_mutex_lock(&e->lock);
+    uint64_t oldest = e->n > RING ? e->n - RING : 0;
     *ret = e->n;
     for (uint64_t i = e->n; i > oldest; i--) {
         const struct frame *f = &e->ring[(i - 1) % RING];
@@ -321,17 +342,37 @@ static struct zn_blob *snapshot(struct zn_events *e, const char *id, struct zn_e
     return ret;
 }
 
-int zn_events_stream(struct zn_events *e, const char *last, struct zn_reply *reply, struct zn_err *err)
+/* NULL: no memory, or too many of them. */
+static struct reader *reader_new(struct zn_events *e)
 {
     struct reader *r = calloc(1, sizeof *r);
+    bool room;
+
+    if (!r)
+        return NULL;
+    pthread_mutex_lock(&e->lock);
+    room = e->nreaders < READERS_MAX;
+    e->nreaders += room;
+    pthread_mutex_unlock(&e->lock);
+    if (!room) {
+        free(r);
+        return NULL;
+    }
+    r->hub = e;
+    r->end_ms = zn_now_ms() + READER_MS;
+    return r;
+}
+
+int zn_events_stream(struct zn_events *e, const char *last, struct zn_reply *reply, struct zn_err *err)
+{
+    struct reader *r = reader_new(e);
     char id[ID_SIZE];
 
     if (!r)
-        return zn_fail(err, ZN_INTERNAL, "out of memory");
-    r->hub = e;
+        return zn_fail(err, ZN_UNAVAILABLE, "%d streams of events are open, no more are taken", READERS_MAX);
     /* The place before the state: what happens in between is told twice rather than not at all. */
     if (!place_of(e, last, &r->next_frame, id) && !(r->now = snapshot(e, id, err))) {
-        free(r);
+        reader_end(r);
         return -1;
     }
     zn_reply_stream(reply, "text/event-stream",

@@ -17,7 +17,7 @@ struct zn_once {
     struct zn_once *next; /* of those under way */
     char user[24];
     const char *key;
-    char hash[HASH_BYTES * 2 + 1]; /* of method, address and body */
+    char hash[HASH_BYTES * 2 + 1]; /* of workspace, method, address and body */
     bool taken;                    /* committed with the change */
 };
 
@@ -34,12 +34,15 @@ static bool key_valid(const char *key)
     return n >= 1 && n <= KEY_MAX;
 }
 
-static void hash_request(const struct zn_request *r, char ret[HASH_BYTES * 2 + 1])
+static void hash_request(const struct zn_call *c, char ret[HASH_BYTES * 2 + 1])
 {
+    const struct zn_request *r = c->req;
+    const char *workspace = c->who.workspace_id ? c->who.workspace_id : "";
     crypto_generichash_state st;
     unsigned char hash[HASH_BYTES];
 
     crypto_generichash_init(&st, NULL, 0, sizeof hash);
+    crypto_generichash_update(&st, (const unsigned char *)workspace, strlen(workspace) + 1);
     crypto_generichash_update(&st, (const unsigned char *)r->method, strlen(r->method) + 1);
     crypto_generichash_update(&st, (const unsigned char *)r->raw_target, strlen(r->raw_target) + 1);
     crypto_generichash_update(&st, (const unsigned char *)r->body, r->body_len);
@@ -125,7 +128,7 @@ int zn_once_begin(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     o->key = key;
     snprintf(o->user, sizeof o->user, "%lld", c->who.user_id);
-    hash_request(c->req, o->hash);
+    hash_request(c, o->hash);
     if (!enter(o))
         return conflict(reply, "A request with this key is under way.");
     r = replay(c, o, reply, err);

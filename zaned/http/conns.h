@@ -1,22 +1,34 @@
-/* Connections by how long they have had nothing to do. At the limit the one that has been idle longest
- * makes room, so that nobody can lock others out by holding connections. On the loop thread only. Inner
- * part of zaned/http. */
+/* Connections by what they wait for and how long they have done so. Whoever takes too long to send is cut;
+ * at the limit the one that has waited longest makes room, so that nobody can lock others out by holding
+ * connections. On the loop thread only. Inner part of zaned/http. */
 #ifndef ZN_HTTP_CONNS_H
 #define ZN_HTTP_CONNS_H
 
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+enum zn_conn_place {
+    ZN_CONN_QUIET,    /* no head of a request is there whole; makes room first */
+    ZN_CONN_ARRIVING, /* a body is on its way; makes room as early */
+    ZN_CONN_SENDING,  /* an answer or stream is on its way; makes room if there is no other */
+    ZN_CONN_WORKING,  /* of these there are as many as the queue takes; they stay */
+    ZN_CONN_PLACES,
+};
 
 struct zn_conn_entry;
 struct zn_conns {
     unsigned n, max;
-    struct zn_conn_entry *oldest, *newest; /* of those without a request under way */
+    int64_t longest_ms[ZN_CONN_PLACES]; /* then it is cut at the next request or connection; 0 = never */
+    struct {
+        struct zn_conn_entry *oldest, *newest;
+    } places[ZN_CONN_PLACES];
 };
 
 /* For MHD_OPTION_NOTIFY_CONNECTION; arg is the zn_conns. */
 void zn_conns_notify(void *arg, struct MHD_Connection *conn, void **context,
                      enum MHD_ConnectionNotificationCode code);
-/* A request of the connection came under way, or ended. One whose body still arrives is not under way. */
-void zn_conns_busy(struct zn_conns *c, struct MHD_Connection *conn, bool busy);
+/* From now on the connection waits for something else. */
+void zn_conns_move(struct zn_conns *c, struct MHD_Connection *conn, enum zn_conn_place place);
 
 #endif

@@ -116,9 +116,10 @@ struct zn_server_config {
     const char *address;  /* IPv4 address to bind */
     int port;             /* 0 = any, see zn_server_port */
     unsigned workers;     /* threads of the WORKER lane; 0 = LOOP only */
-    unsigned queue;       /* requests that may wait for a worker; beyond: 503 */
-    unsigned max_conns;   /* beyond it the connection that has been idle longest makes room */
-    int64_t arrive_ms;    /* a request must have arrived whole by then, else 408 */
+    unsigned queue;       /* requests that may wait for a worker, half of them of one client; beyond: 503 */
+    unsigned max_conns;   /* beyond it the connection that has waited longest makes room */
+    int64_t arrive_ms;    /* a body must have arrived whole by then, else 408 */
+    int64_t idle_ms;      /* a head must have arrived whole by then, else the connection is cut */
     int64_t wait_ms;      /* longest wait for a worker, else 503 */
     struct zn_http_app app;
 };

@@ -17,16 +17,18 @@
 #include "base/log.h"
 #include "zaned/http/conns.h"
 #include "zaned/http/http.h"
+#include "zaned/http/queue.h"
 #include "zaned/http/stream.h"
 
 enum { SPARE_CONNS = 64 }; /* until those that make room are closed */
-enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 12288 };
+enum { ANSWER_MS = 2000 };
+enum { ARENA_LIMIT = 64 << 20, TARGET_MAX = 8192, CONN_MEMORY = 10240 };
 static const size_t SWALLOW_MAX = 16 << 20; /* of a refused body, so that the answer can be read */
 
 enum phase { COLLECT, WORKING, ANSWER };
 
 struct exchange {
-    struct exchange *next;
+    struct zn_job job; /* first: the queue's jobs are exchanges */
     struct zn_server *s;
     struct MHD_Connection *conn;
     enum phase phase;
@@ -37,6 +39,7 @@ struct exchange {
     struct zn_buf body;
     size_t limit, swallowed;
     int64_t began_ms, queued_ms;
+    long long announced; /* length of the body, as the head says it */
     bool decided; /* the reply is there before the body was read */
 };
 
@@ -44,10 +47,10 @@ struct zn_server {
     struct zn_server_config cfg;
     struct MHD_Daemon *daemon;
     pthread_t *threads;
-    unsigned nthreads, waiting;
+    unsigned nthreads;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    struct exchange *head, **tail;
+    struct zn_queue queue;
     atomic_uint running; /* exchanges between head and end of the answer */
     atomic_bool draining;
     bool stop;
@@ -175,6 +178,11 @@ static struct exchange *exchange_new(struct zn_server *s, struct MHD_Connection 
     if (!x->decided)
         s->cfg.app.route(s->cfg.app.self, &x->req, &x->lane, &x->limit, &x->reply);
     x->decided = x->decided || x->reply.status != 0;
+    const char *length = zn_request_header(&x->req, "Content-Length");
+    if (length && zn_parse_i64(length, 0, INT64_MAX, &x->announced) &&
+        (size_t)x->announced > x->limit)
+        refuse(x, 413, "the request's body is too large"); /* nothing of it need be sent */
+    zn_conns_move(&s->conns, conn, ZN_CONN_ARRIVING);
     x->body = ZN_BUF(x->limit + 1);
     return x;
 }
@@ -249,42 +257,28 @@ static enum MHD_Result answer(struct exchange *x)
     MHD_add_response_header(r, "Cache-Control", may_store ? "private, no-cache" : "no-store");
     enum MHD_Result q = MHD_queue_response(x->conn, (unsigned)rep->status, r);
     MHD_destroy_response(r);
-    zn_conns_busy(&x->s->conns, x->conn, true);
+    zn_conns_move(&x->s->conns, x->conn, ZN_CONN_SENDING);
     zn_debug("request %s %s %s status=%d ms=%lld", x->req.id, x->req.method, x->req.path,
              rep->status, (long long)(zn_now_ms() - x->began_ms));
     return q;
 }
 
-/* Requests of one address that wait; the lock is held. */
-static unsigned waiting_of(const struct zn_server *s, const char *client)
-{
-    unsigned n = 0;
-
-    for (const struct exchange *x = s->head; x; x = x->next)
-        n += strcmp(x->req.client, client) == 0;
-    return n;
-}
-
 static enum MHD_Result to_worker(struct exchange *x)
 {
     struct zn_server *s = x->s;
-    bool full;
+    bool room;
 
     pthread_mutex_lock(&s->lock);
-    full = s->stop || s->waiting >= s->cfg.queue || waiting_of(s, x->req.client) >= s->cfg.queue / 2;
-    if (!full) {
+    room = !s->stop && zn_queue_push(&s->queue, x->req.client, &x->job);
+    if (room) {
         x->phase = WORKING;
         x->queued_ms = zn_now_ms();
-        zn_conns_busy(&s->conns, x->conn, true);
+        zn_conns_move(&s->conns, x->conn, ZN_CONN_WORKING);
         MHD_suspend_connection(x->conn);
-        x->next = NULL;
-        *s->tail = x;
-        s->tail = &x->next;
-        s->waiting++;
         pthread_cond_signal(&s->more);
     }
     pthread_mutex_unlock(&s->lock);
-    if (!full)
+    if (room)
         return MHD_YES;
     refuse(x, 503, "too many requests are waiting");
     x->phase = ANSWER;
@@ -324,6 +318,21 @@ static void *hold_uri(void *arg, const char *uri, struct MHD_Connection *conn)
     return h;
 }
 
+/* A refused body that the client asks about first, or that is too long to be swallowed: then the answer comes
+ * at once, and the connection goes with it. */
+static bool is_unwanted(const struct exchange *x)
+{
+    return x->decided && (x->announced > (long long)SWALLOW_MAX ||
+                          (x->announced && zn_request_header(&x->req, "Expect")));
+}
+
+static enum MHD_Result answer_now(struct exchange *x)
+{
+    x->phase = ANSWER;
+    x->reply.close = true;
+    return answer(x);
+}
+
 static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const char *url,
                                  const char *method, const char *version, const char *data,
                                  size_t *n, void **req_cls)
@@ -335,7 +344,7 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const c
         return MHD_NO;
     if (!h->x) {
         h->x = exchange_new(arg, conn, method, url, h->uri);
-        return h->x ? MHD_YES : MHD_NO;
+        return !h->x ? MHD_NO : is_unwanted(h->x) ? answer_now(h->x) : MHD_YES;
     }
     if (*n)
         return collect(h->x, data, n);
@@ -353,7 +362,7 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **req_cls,
         return;
     if (h->x) {
         atomic_fetch_sub(&h->x->s->running, 1);
-        zn_conns_busy(&h->x->s->conns, conn, false);
+        zn_conns_move(&h->x->s->conns, conn, ZN_CONN_QUIET);
         if (h->x->reply.stream.end)
             h->x->reply.stream.end(h->x->reply.stream.self);
         zn_buf_done(&h->x->reply.body);
@@ -367,31 +376,37 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **req_cls,
     *req_cls = NULL;
 }
 
+/* The next exchange to work on; NULL once the server stops and none is left. */
+static struct exchange *next_exchange(struct zn_server *s)
+{
+    struct zn_job *job;
+
+    pthread_mutex_lock(&s->lock);
+    while (!(job = zn_queue_take(&s->queue)) && !(s->stop && !s->queue.waiting))
+        pthread_cond_wait(&s->more, &s->lock);
+    if (s->stop)
+        pthread_cond_broadcast(&s->more); /* this may have been the last that others wait for */
+    pthread_mutex_unlock(&s->lock);
+    return (struct exchange *)(void *)job;
+}
+
 static void *worker_main(void *arg)
 {
     struct zn_server *s = arg;
+    struct exchange *x;
 
-    for (;;) {
-        pthread_mutex_lock(&s->lock);
-        while (!s->head && !s->stop)
-            pthread_cond_wait(&s->more, &s->lock);
-        struct exchange *x = s->head;
-        if (x) {
-            s->head = x->next;
-            if (!s->head)
-                s->tail = &s->head;
-            s->waiting--;
-        }
-        pthread_mutex_unlock(&s->lock);
-        if (!x)
-            return NULL;
+    while ((x = next_exchange(s))) {
         if (zn_now_ms() - x->queued_ms > s->cfg.wait_ms)
             refuse(x, 503, "no worker became free in time");
         else
             s->cfg.app.handle(s->cfg.app.self, &x->req, &x->reply);
         x->phase = ANSWER;
+        pthread_mutex_lock(&s->lock);
+        zn_queue_done(&s->queue, &x->job);
+        pthread_mutex_unlock(&s->lock);
         MHD_resume_connection(x->conn);
     }
+    return NULL;
 }
 
 /* Escapes stay in path and query: they are decoded by us, with checks. */
@@ -422,7 +437,7 @@ static int start_daemon(struct zn_server *s, struct zn_err *err)
         MHD_OPTION_CONNECTION_LIMIT, s->cfg.max_conns + SPARE_CONNS,
         MHD_OPTION_NOTIFY_CONNECTION, zn_conns_notify, &s->conns, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONN_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(s->cfg.arrive_ms / 1000 + 60), MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        (unsigned)((s->cfg.idle_ms + 999) / 1000), MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
     if (!s->daemon)
         return zn_fail_errno(err, errno, "listening on %s:%d", s->cfg.address, s->cfg.port);
@@ -438,12 +453,16 @@ int zn_server_start(const struct zn_server_config *cfg, struct zn_server **ret, 
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     }
     s->cfg = *cfg;
-    s->tail = &s->head;
+    s->queue.max = cfg->queue;
+    s->queue.share = cfg->workers > 3 ? cfg->workers - cfg->workers / 4 : cfg->workers;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
     json_object_seed(0);
     zn_streams_init(&s->streams);
     s->conns.max = cfg->max_conns;
+    s->conns.longest_ms[ZN_CONN_QUIET] = cfg->idle_ms;
+    /* Whoever still sends is told so (408) first. */
+    s->conns.longest_ms[ZN_CONN_ARRIVING] = cfg->arrive_ms + ANSWER_MS;
     while (s->nthreads < cfg->workers &&
            pthread_create(&s->threads[s->nthreads], NULL, worker_main, s) == 0)
         s->nthreads++;

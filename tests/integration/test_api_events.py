@@ -1,0 +1,274 @@
+"""System health and the stream of events: a supervisor of the test's own, so that it can fall silent, flood or go."""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from daemon import APP_DOMAIN, Daemon
+from private_engine import wait_until
+from supervisor_host import Host
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+STATE = {"version": "1", "ready": True, "stage": "RUNNING", "summary": "all is well", "components": [], "issues": []}
+
+
+class Supervisor:
+    """Answers GET /v1/health and /v1/events on a unix socket; say() is an event for whoever listens."""
+
+    def __init__(self, path):
+        self.path, self.seq, self.streams, self.asked = str(path), 0, [], []
+        self.lock, self.listener, self.status = threading.Lock(), None, 200
+
+    def up(self):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(64)
+        threading.Thread(target=self._serve, args=(self.listener,), daemon=True).start()
+        return self
+
+    def down(self):
+        os.unlink(self.path)
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        with self.lock:
+            for s in self.streams:
+                s.close()
+            self.streams = []
+
+    def _serve(self, listener):
+        while True:
+            try:
+                conn, _ = listener.accept()
+            except OSError:
+                return
+            target = conn.recv(4096).split(b" ")[1].decode()
+            self.asked.append(target)
+            if target == "/v1/events":
+                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n\n")
+                with self.lock:
+                    self._send([conn], "snapshot", STATE)
+                    self.streams.append(conn)
+            else:
+                body = json.dumps(STATE).encode()
+                conn.sendall(f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+                conn.close()
+
+    def _send(self, conns, name, data):
+        for c in conns:
+            c.sendall(f"id: {self.seq}.life\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode())
+
+    def say(self, name, data):
+        with self.lock:
+            self.seq += 1
+            self._send(self.streams, name, data)
+        return f"{self.seq}.life"
+
+
+class Reader:
+    """One client of GET /api/system/events/."""
+
+    def __init__(self, daemon, cookie, last=None, target="/api/system/events/", receive=None):
+        self.s = socket.socket()
+        if receive:
+            self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        self.s.connect(("127.0.0.1", daemon.port))
+        self.s.settimeout(0.01)
+        more = f"Last-Event-ID: {last}\r\n" if last else ""
+        self.s.sendall(f"GET {target} HTTP/1.1\r\nHost: {APP_DOMAIN}\r\nCookie: {cookie}\r\n{more}\r\n".encode())
+        self.head, self.chunks, self.body, self.open = b"", b"", b"", True
+        self.seen = []  # (id, name, data)
+
+    def pump(self):
+        """Takes in all that has come; the stream may be over, or the connection."""
+        got, wait = b"", 0
+        try:
+            while part := self.s.recv(1 << 20, wait):
+                got, wait = got + part, socket.MSG_DONTWAIT
+            self.open = False
+        except (TimeoutError, BlockingIOError):
+            pass
+        except OSError:
+            self.open = False
+        if got and b"\r\n\r\n" not in self.head:
+            self.head, end, got = (self.head + got).partition(b"\r\n\r\n")
+            self.head += end
+        self.chunks += got
+        while (at := self.chunks.find(b"\r\n")) > 0 and len(self.chunks) >= at + 4 + (n := int(self.chunks[:at], 16)):
+            self.body += self.chunks[at + 2:at + 2 + n]
+            self.chunks = self.chunks[at + 4 + n:]
+            self.open = self.open and n > 0
+        whole, end, self.body = self.body.rpartition(b"\n\n")
+        self.seen += re.findall(r"(?:id: (\S+)\n)?event: (\w+)\ndata: (.*)\n\n", (whole + end).decode())
+
+    def status(self):
+        wait_until(lambda: self.pump() or self.head, 10, "an answer")
+        return int(self.head.split(b" ")[1])
+
+    def events(self):
+        return self.seen
+
+    def wait(self, name, deadline=10, where=lambda data: True):
+        """The first event of that name (and content)."""
+        def look():
+            self.pump()
+            return next((e for e in self.seen if e[1] == name and where(json.loads(e[2]))), None)
+        return wait_until(look, deadline, f"event {name}, there are only {str(self.seen[-3:])[:300]}")
+
+    def close(self):
+        self.s.close()
+
+
+@pytest.fixture(scope="module")
+def own():
+    d = Daemon()
+    d.supervisor = Supervisor(d.root / "own.sock").up()
+    d.start(ZN_SUPERVISOR=d.supervisor.path)
+    d.admin = d.first_admin()
+    d.cookie = f"sessionid={d.admin.cookies['sessionid']}"
+    wait_until(lambda: d.supervisor.streams, 10, "the daemon to listen")
+    yield d
+    assert d.stop() == 0
+
+
+def test_health_is_the_supervisors(own):
+    a = own.admin.get("/api/system/health/")
+    assert a.status == 200 and a.json() == STATE
+
+
+def test_only_superusers_and_no_tokens(own):
+    assert own.client().get("/api/system/health/").status == 401
+    assert Reader(own, "sessionid=nobody").status() == 401
+    own.postgres.query("update app_user set is_superuser = false")
+    try:
+        assert own.admin.get("/api/system/health/").status == 403
+        assert Reader(own, own.cookie).status() == 403
+    finally:
+        own.postgres.query("update app_user set is_superuser = true")
+
+
+def test_a_reader_begins_with_the_state_and_hears_what_comes(own):
+    r = Reader(own, own.cookie)
+    assert json.loads(r.wait("snapshot")[2]) == STATE
+    assert b"Content-Type: text/event-stream" in r.head and b"Cache-Control: no-store" in r.head
+    told = own.supervisor.say("component", {"seq": 1, "component": {"id": "caddy", "state": "READY"}})
+    assert r.wait("component")[0] == told
+    r.close()
+
+
+def test_resuming_repeats_nothing_and_misses_nothing(own):
+    r = Reader(own, own.cookie)
+    r.wait("snapshot")
+    first = own.supervisor.say("component", {"n": "first"})
+    r.wait("component", where=lambda d: d == {"n": "first"})
+    r.close()
+    missed = [own.supervisor.say("component", {"n": i}) for i in range(5)]
+    time.sleep(0.2)
+    for again in (Reader(own, own.cookie, first),
+                  Reader(own, own.cookie, target=f"/api/system/events/?since={first}"),
+                  Reader(own, own.cookie, first, target="/api/system/events/?since=0.other")):
+        again.wait("component", where=lambda d: d == {"n": 4})
+        assert [e[0] for e in again.events()] == missed
+        again.close()
+    unknown = Reader(own, own.cookie, "77.otherlife")
+    assert unknown.wait("snapshot") and unknown.events()[0][1] == "snapshot"
+    unknown.close()
+
+
+def test_many_readers_are_one_connection_upstream(own):
+    before = own.supervisor.asked.count("/v1/events")
+    readers = [Reader(own, own.cookie) for _ in range(60)]
+    for r in readers:
+        r.wait("snapshot")
+    told = own.supervisor.say("component", {"n": "all"})
+    for r in readers:
+        assert r.wait("component", where=lambda d: d == {"n": "all"})[0] == told
+        r.close()
+    assert own.supervisor.asked.count("/v1/events") == before and len(own.supervisor.streams) == 1
+    threads = len(list(pathlib.Path(f"/proc/{own.process.pid}/task").iterdir()))
+    assert threads < 20, "no thread for a stream"
+
+
+def resident_mib(daemon):
+    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text())[1]) / 1024
+
+
+def test_a_slow_reader_is_cut_off_and_costs_nothing(own):
+    """20 clients read nothing while 100 MiB pass by: nothing is buffered for them; a quick one misses nothing."""
+    slow = [Reader(own, own.cookie, receive=4096) for _ in range(20)]
+    quick = Reader(own, own.cookie)
+    quick.wait("snapshot")
+    time.sleep(0.3)
+    before, big = resident_mib(own), "x" * 50_000
+    for i in range(1000):
+        own.supervisor.say("component", {"n": i, "fill": big})
+        if i % 20 == 0:
+            quick.wait("component", where=lambda d, i=i: d.get("n") == i)
+            quick.seen = []
+    assert resident_mib(own) - before < 40
+    for r in slow:
+        wait_until(lambda r=r: r.pump() or not r.open, 20, "the slow reader's end")
+    assert quick.open
+    quick.close()
+
+
+def test_while_the_supervisor_is_away(own):
+    r = Reader(own, own.cookie)
+    r.wait("snapshot")
+    own.supervisor.down()
+    assert "reason" in json.loads(r.wait("away")[2])
+    a = own.admin.get("/api/system/health/")
+    assert a.status == 503 and a.json()["errors"][0]["code"] == "unavailable", a
+    assert Reader(own, own.cookie).status() == 503
+    own.supervisor.up()
+    r.wait("snapshot", where=lambda d: len([e for e in r.events() if e[1] == "snapshot"]) > 1)
+    assert own.admin.get("/api/system/health/").status == 200
+    own.supervisor.status = 500
+    assert own.admin.get("/api/system/health/").status == 503
+    own.supervisor.status = 200
+    r.close()
+
+
+def test_a_supervisor_that_falls_silent_is_away(own):
+    """It neither speaks nor goes: no comment for 35 s, where one is due every 15."""
+    r = Reader(own, own.cookie)
+    r.wait("snapshot")
+    assert not [e for e in r.events() if e[1] == "away"]
+    r.wait("away", 45)
+    r.close()
+
+
+def test_a_stop_of_the_daemon_ends_streams(own):
+    d = Daemon()
+    d.start(ZN_SUPERVISOR=own.supervisor.path)
+    try:
+        r = Reader(d, f"sessionid={d.first_admin().cookies['sessionid']}")
+        r.wait("snapshot")
+        began = time.monotonic()
+        d.process.send_signal(signal.SIGTERM)
+        d.process.wait(10)
+        assert d.process.returncode == 0 and time.monotonic() - began < 3
+        wait_until(lambda: r.pump() or not r.open, 5, "the stream's end")
+    finally:
+        d.stop()
+
+
+def test_with_the_real_supervisor(schema):
+    host, d = Host(ROOT / "build").start(), Daemon()
+    d.start(ZN_SUPERVISOR=str(host.run / "view/view.sock"))
+    try:
+        admin = d.first_admin()
+        health = admin.get("/api/system/health/").json()
+        assert {c["id"] for c in health["components"]} and health["summary"]
+        r = Reader(d, f"sessionid={admin.cookies['sessionid']}")
+        assert json.loads(r.wait("snapshot")[2])["components"]
+        host.engine.up()  # it answers 500: the state of the platform changes
+        r.wait("platform", 20)
+        r.close()
+    finally:
+        d.stop()
+        host.close()
