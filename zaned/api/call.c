@@ -41,6 +41,17 @@ static json_t *query_value(const struct zn_jfield *f, const char *text)
     return json_string(text);
 }
 
+/* A parameter that is repeated is named as it is sent, not by which of them is wrong. */
+static void name_parameters(struct zn_call *c, struct zn_err *err)
+{
+    for (unsigned i = 0; i < err->nfields; i++) {
+        const char *name = zn_arena_strndup(c->arena, err->fields[i].path, strcspn(err->fields[i].path, "."));
+
+        if (name)
+            err->fields[i].path = name;
+    }
+}
+
 int zn_call_query(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err)
 {
     zn_auto_json given = json_object();
@@ -57,7 +68,10 @@ int zn_call_query(struct zn_call *c, void *rec, uint64_t *present, struct zn_err
             json_object_set(given, f->name, list);
         json_decref(list);
     }
-    return zn_json_decode(c->arena, given, c->route->query.tab, c->route->query.n, rec, present, err);
+    int r = zn_json_decode(c->arena, given, c->route->query.tab, c->route->query.n, rec, present, err);
+    if (r < 0)
+        name_parameters(c, err);
+    return r;
 }
 
 const char *zn_guest_of(struct zn_call *c)
