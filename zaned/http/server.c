@@ -441,7 +441,7 @@ int zn_server_start(const struct zn_server_config *cfg, struct zn_server **ret, 
     zn_streams_init(&s->streams);
     s->conns.max = cfg->max_conns;
     s->conns.longest_ms[ZN_CONN_QUIET] = cfg->idle_ms;
-    /* Whoever still sends is told so (408) first. */
+    /* A body that ends late is answered (408): a little time is left for it. */
     s->conns.longest_ms[ZN_CONN_ARRIVING] = cfg->arrive_ms + ANSWER_MS;
     while (s->nthreads < cfg->workers &&
            pthread_create(&s->threads[s->nthreads], NULL, worker_main, s) == 0)
