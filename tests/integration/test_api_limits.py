@@ -99,13 +99,13 @@ def test_a_slow_but_decent_request_is_served(own):
 
 
 def test_who_does_not_read_makes_room(own):
-    """Twice as many as may connect ask for more than fits into the buffers between, and read nothing."""
+    """Three times as many as may connect ask for more than fits into the buffers between, and read nothing."""
     own.postgres.query("insert into project (id, workspace_id, slug, description) select 'prj_' || lpad(i::text, 11, 'x'),"
                        " w.id, 'big' || i, repeat('x', 1000) from workspace w, generate_series(1, 900) i")
     assert len(own.admin.get("/api/projects/").body) > 900_000
     cookie = f"sessionid={own.admin.cookies['sessionid']}"
     held = []
-    for _ in range(128):
+    for _ in range(200):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.connect(("127.0.0.1", own.port))
@@ -114,7 +114,7 @@ def test_who_does_not_read_makes_room(own):
     began = time.monotonic()
     for _ in range(10):
         assert own.client().get("/healthz").status == 200
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 1, "long before they are closed for doing nothing"
     for s in held:
         s.close()
     own.postgres.query("delete from project where slug like 'big%'")
