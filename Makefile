@@ -14,7 +14,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
 pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
-ZANED_PKGS := libmicrohttpd libpq hiredis jansson libsodium libcrypto libnghttp2 libprotobuf-c $(MSGPACK)
+ZANED_PKGS := libmicrohttpd libpq hiredis jansson libcurl libsodium libcrypto libnghttp2 libprotobuf-c $(MSGPACK)
 SUP_PKGS := jansson libsodium
 CFLAGS += $(call pkg,--cflags,libpq $(MSGPACK))
 

@@ -81,14 +81,14 @@ static json_t *kind_schema(const struct zn_jfield *f)
     zn_bug("field %s has no type", f->name);
 }
 
+/* A schema that takes null already stays as it is: a row and the table that it is in may both say so. */
 static json_t *or_null(json_t *schema)
 {
     json_t *type = json_object_get(schema, "type"), *choices = json_object_get(schema, "enum");
 
-    if (json_is_array(type)) /* it may be null already */
+    if (!json_is_string(type))
         return schema;
-    if (type)
-        put(schema, "type", json_pack("[O,s]", type, "null"));
+    put(schema, "type", json_pack("[O,s]", type, "null"));
     if (choices)
         json_array_append_new(choices, json_null());
     return schema;

@@ -18,11 +18,12 @@ struct variable_in {
 static const struct zn_jfield create_fields[] = {
     ZN_J(variable_in, key, STR, .required = true, .min = 1, .max = ZN_MAX_ENV_KEY,
          .check = zn_rule_env_key),
-    ZN_J(variable_in, value, STR, .max = ZN_MAX_ENV_VALUE, .help = "Left out: empty in a new variable, else as it was"),
+    ZN_J(variable_in, value, STR, .max = ZN_MAX_ENV_VALUE, .check = zn_rule_text,
+         .help = "Left out: empty in a new variable, else as it was"),
 };
 static const struct zn_jfield patch_fields[] = {
     ZN_J(variable_in, key, STR, .min = 1, .max = ZN_MAX_ENV_KEY, .check = zn_rule_env_key),
-    ZN_J(variable_in, value, STR, .max = ZN_MAX_ENV_VALUE),
+    ZN_J(variable_in, value, STR, .max = ZN_MAX_ENV_VALUE, .check = zn_rule_text),
 };
 
 /* The place of the path. Here slugs are taken as they are: the compatible API knows no project by an

@@ -39,6 +39,7 @@ struct exchange {
     struct zn_buf body;
     size_t limit, swallowed;
     int64_t began_ms, queued_ms;
+    long long announced; /* length of the body, as the head says it */
     bool decided; /* the reply is there before the body was read */
 };
 
@@ -178,6 +179,10 @@ static struct exchange *exchange_new(struct zn_server *s, struct MHD_Connection 
         s->cfg.app.route(s->cfg.app.self, &x->req, &x->lane, &x->limit, &x->reply);
     x->decided = x->decided || x->reply.status != 0;
     zn_conns_move(&s->conns, conn, ZN_CONN_ARRIVING);
+    const char *length = zn_request_header(&x->req, "Content-Length");
+    if (length && zn_parse_i64(length, 0, INT64_MAX, &x->announced) &&
+        (size_t)x->announced > x->limit)
+        refuse(x, 413, "the request's body is too large"); /* nothing of it need be sent */
     x->body = ZN_BUF(x->limit + 1);
     return x;
 }
@@ -313,6 +318,21 @@ static void *hold_uri(void *arg, const char *uri, struct MHD_Connection *conn)
     return h;
 }
 
+/* A refused body that the client asks about first, or that is too long to be swallowed: then the answer comes
+ * at once, and the connection goes with it. */
+static bool is_unwanted(const struct exchange *x)
+{
+    return x->decided && (x->announced > (long long)SWALLOW_MAX ||
+                          (x->announced && zn_request_header(&x->req, "Expect")));
+}
+
+static enum MHD_Result answer_now(struct exchange *x)
+{
+    x->phase = ANSWER;
+    x->reply.close = true;
+    return answer(x);
+}
+
 static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const char *url,
                                  const char *method, const char *version, const char *data,
                                  size_t *n, void **req_cls)
@@ -324,7 +344,7 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const c
         return MHD_NO;
     if (!h->x) {
         h->x = exchange_new(arg, conn, method, url, h->uri);
-        return h->x ? MHD_YES : MHD_NO;
+        return !h->x ? MHD_NO : is_unwanted(h->x) ? answer_now(h->x) : MHD_YES;
     }
     if (*n)
         return collect(h->x, data, n);

@@ -40,7 +40,7 @@ static const char EXPECTED[] =
     "\"zane.environment\":\"env_XyZ\",\"zane.service\":\"srv_dkr_AbC\","
     "\"zane.deployment\":\"dpl_dkr_Abc\",\"zane.slot\":\"GREEN\"},"
     "\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"vol-v1\",\"Target\":\"/data\","
-    "\"ReadOnly\":false}],\"Init\":true,\"StopGracePeriod\":10000000000,"
+    "\"ReadOnly\":false}],\"Configs\":[],\"Init\":true,\"StopGracePeriod\":10000000000,"
     "\"Healthcheck\":{\"Test\":[\"NONE\"]},\"Args\":[\"run\",\"two words\",\"x\"]},"
     "\"Resources\":{\"Limits\":{\"NanoCPUs\":500000000,\"MemoryBytes\":67108864}},"
     "\"RestartPolicy\":{\"Condition\":\"any\",\"Delay\":2000000000},"
@@ -65,6 +65,39 @@ Test(spec, matches_the_expected_document, .timeout = 5)
     cr_assert_eq(zn_spec_build(snapshot, &with, &spec, &err), 0, "%s", err.msg);
     char *text = json_dumps(spec, JSON_COMPACT);
     cr_expect_str_eq(text, EXPECTED);
+    free(text);
+}
+
+Test(spec, configs_shared_volumes_and_named_variables, .timeout = 5)
+{
+    struct zn_err err = { 0 };
+    struct zn_spec_env with = env;
+    zn_auto_json shared = json_loads("[{\"key\":\"HOST\",\"value\":\"db{{env.HOST}}\"},{\"key\":\"E\",\"value\":\"\"}]",
+                                     0, NULL);
+    zn_auto_json configs = json_pack("{s:s}", "cfg-c1-v3", "id3");
+    zn_auto_json snapshot = json_loads(
+        "{\"id\":\"srv_dkr_a\",\"image\":\"x\",\"env_variables\":["
+        "{\"key\":\"URL\",\"value\":\"pg://{{env.HOST}}/{{env.HOST}}{{env.E}}\"},"
+        "{\"key\":\"OTHER\",\"value\":\"{{env.NO}} {{env. {{env.HOST\"},"
+        "{\"key\":\"NONE\",\"value\":\"\"}],"
+        "\"configs\":[{\"id\":\"cf_C1\",\"version\":3,\"mount_path\":\"/etc/app.conf\",\"contents\":\"a\"}],"
+        "\"shared_volumes\":[{\"volume\":{\"id\":\"vol_V9\"},\"container_path\":\"/in\"}],"
+        "\"ports\":[{\"host\":9000,\"forwarded\":53}]}",
+        0, NULL);
+    zn_auto_json spec = NULL;
+
+    with.shared_env = shared;
+    with.configs = configs;
+    cr_assert_eq(zn_spec_build(snapshot, &with, &spec, &err), 0, "%s", err.msg);
+    char *text = json_dumps(spec, JSON_COMPACT);
+    cr_expect(strstr(text, "\"URL=pg://db{{env.HOST}}/db{{env.HOST}}\""), "%s", text);
+    cr_expect(strstr(text, "\"OTHER={{env.NO}} {{env. {{env.HOST\""), "%s", text);
+    cr_expect(strstr(text, "\"NONE=\""));
+    cr_expect(strstr(text, "\"Configs\":[{\"File\":{\"Name\":\"/etc/app.conf\",\"UID\":\"0\",\"GID\":\"0\",\"Mode\":292},"
+                           "\"ConfigID\":\"id3\",\"ConfigName\":\"cfg-c1-v3\"}]"));
+    cr_expect(strstr(text, "{\"Type\":\"volume\",\"Source\":\"vol-v9\",\"Target\":\"/in\",\"ReadOnly\":true}"));
+    cr_expect(strstr(text, "\"PublishMode\":\"host\",\"PublishedPort\":9000,\"TargetPort\":53"));
+    cr_expect(zn_spec_exclusive(snapshot));
     free(text);
 }
 
