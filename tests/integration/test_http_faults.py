@@ -86,7 +86,7 @@ def test_bad_targets(daemon, target):
 def test_junk_never_kills(daemon, junk):
     try:
         got = raw(daemon.port, junk, deadline=3)
-    except (TimeoutError, ConnectionError):
+    except OSError:
         got = b""  # cut off; or a half-closed connection may stay until the server's own deadline; it holds nobody up
     assert not got or 400 <= status(got) < 600
     assert daemon.client().get("/healthz").status == 200
