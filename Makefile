@@ -70,6 +70,7 @@ bench: all ## the figures of docs/benchmarks.md, in private engines
 	image/build --all --out $(B)/images
 	/usr/bin/python3 tests/bench/bench_platform.py
 	/usr/bin/python3 tests/bench/bench_workflows.py
+	/usr/bin/python3 tests/bench/bench_api.py
 
 faults: all ## every step of a deployment x every fault (tests/faults), in a private engine; the table is in build/faults.txt
 	image/build --all --out $(B)/images
