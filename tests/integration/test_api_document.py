@@ -35,11 +35,13 @@ def plain(schema):
 
 
 def text_of(field):
-    want = {"type": "string", "maxLength": field["max"] or TEXT_MAX}
-    if field["min"] > 0 and not field["blank"]:
-        want["minLength"] = field["min"]
+    want = {"type": "string"}
     if field["choices"]:
         want["enum"] = list(field["choices"])
+    else:
+        want["maxLength"] = field["max"] or TEXT_MAX
+        if field["min"] > 0 and not field["blank"]:
+            want["minLength"] = field["min"]
     if field["format"]:
         want["format"] = field["format"]
     return want
@@ -85,8 +87,8 @@ def statuses(route):
     rules = {304: not changes, 400: True, 401: not route["loop"], 403: changes or not public,
              404: "{" in route["path"],
              409: route["conflicts"] or (route["method"] == "POST" and route["scope"] not in ("PUBLIC", "INGEST")),
-             412: route["method"] in ("PUT", "PATCH", "DELETE") and not public, 413: changes, 415: changes,
-             429: not route["loop"], 503: True}
+             412: route["method"] in ("PUT", "PATCH", "DELETE") and not public, 413: changes, 414: True,
+             415: changes, 431: True, 429: not route["loop"], 503: True}
     return {str(s) for s, yes in rules.items() if yes} | {str(s) for s, _ in route["answers"]}
 
 
@@ -149,7 +151,7 @@ def compare_body(op, route):
 def compare_answers(op, route):
     own = {str(s): name for s, name in route["answers"]}
     for status, answer in op["responses"].items():
-        name = own.get(status, None if status == "304" else "ErrorEnvelope")
+        name = own.get(status, None if status in ("304", "414", "431") else "ErrorEnvelope")
         if name is None:
             assert "content" not in answer, status
             continue

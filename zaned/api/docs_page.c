@@ -7,12 +7,12 @@ static const char style[] =
     ":root{color-scheme:light dark;--line:#8884;--soft:#8882}"
     "body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:0 auto;padding:1rem}"
     "h1{margin:.2em 0}h2{border-bottom:1px solid var(--line);padding-top:1rem}"
-    "nav a{margin-right:.8em;white-space:nowrap}code,pre{font:13px/1.5 ui-monospace,monospace}"
+    "nav a{display:inline-block;margin-right:.8em}h2{text-transform:capitalize}code,pre{font:13px/1.5 ui-monospace,monospace}"
     "details{border:1px solid var(--line);border-radius:6px;margin:.4rem 0;padding:.3rem .7rem}"
     "summary{cursor:pointer;overflow-wrap:anywhere}summary b{display:inline-block;min-width:4.2em}"
     "summary span{display:block;opacity:.8}table{border-collapse:collapse;width:100%;margin:.4rem 0}"
     "td,th{text-align:left;vertical-align:top;padding:.15rem .6rem .15rem 0;border-top:1px solid var(--line);"
-    "overflow-wrap:anywhere}pre{background:var(--soft);padding:.6rem;overflow-x:auto;border-radius:6px}"
+    "overflow-wrap:anywhere}td:nth-child(2),th{overflow-wrap:normal}pre{background:var(--soft);padding:.6rem;overflow-x:auto;border-radius:6px}"
     "p.who{margin:.3rem 0;opacity:.85}";
 
 static void text(struct zn_buf *b, const char *s)
@@ -226,7 +226,7 @@ static void area(struct zn_buf *b, const json_t *doc, const char *tag)
     const char *path, *method;
     json_t *item, *op;
 
-    zn_buf_printf(b, "<h2 id=\"area-%s\">%s</h2>", tag, tag);
+    zn_buf_printf(b, "<h2 id=\"area-%.4s\">%s</h2>", tag, tag); /* the first letters tell them apart */
     json_object_foreach (json_object_get(doc, "paths"), path, item)
         json_object_foreach (item, method, op)
             if (strcmp(json_string_value(json_array_get(json_object_get(op, "tags"), 0)), tag) == 0)
@@ -263,7 +263,7 @@ void zn_openapi_page(const json_t *doc, struct zn_buf *ret)
                   "only <code>Authorization: Bearer</code>.</p><nav>",
                   style, zn_json_str(info, "version", ""));
     json_array_foreach (json_object_get(doc, "tags"), i, tag)
-        zn_buf_printf(ret, "<a href=\"#area-%s\">%s</a>", zn_json_str(tag, "name", ""), zn_json_str(tag, "name", ""));
+        zn_buf_printf(ret, "<a href=\"#area-%.4s\">%s</a>", zn_json_str(tag, "name", ""), zn_json_str(tag, "name", ""));
     zn_buf_puts(ret, "<a href=\"#shapes\">shapes</a></nav>");
     json_array_foreach (json_object_get(doc, "tags"), i, tag)
         area(ret, doc, zn_json_str(tag, "name", ""));

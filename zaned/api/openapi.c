@@ -273,6 +273,12 @@ static json_t *answer(int status, const char *schema)
     return o;
 }
 
+/* Heads that do not fit are answered before anything of ours is asked, in the server's own words. */
+static bool before_ours(int status)
+{
+    return status == 414 || status == 431;
+}
+
 /* Whether an error status can come of a route: by what it takes, and who may call. */
 static bool can_fail(const struct zn_route *r, int status)
 {
@@ -280,6 +286,8 @@ static bool can_fail(const struct zn_route *r, int status)
 
     switch (status) {
     case 400:
+    case 414:
+    case 431:
     case 503:
         return true;
     case 401:
@@ -303,7 +311,7 @@ static bool can_fail(const struct zn_route *r, int status)
 
 static json_t *answers(const struct zn_route *r)
 {
-    static const int errors[] = { 400, 401, 403, 404, 409, 412, 413, 415, 429, 503 };
+    static const int errors[] = { 400, 401, 403, 404, 409, 412, 413, 414, 415, 429, 431, 503 };
     json_t *all = json_object();
     char status[8];
 
@@ -313,12 +321,10 @@ static json_t *answers(const struct zn_route *r)
     }
     if (!changes(r))
         put(all, "304", answer(304, NULL));
-    put(all, "414", answer(414, NULL)); /* before anything of ours is asked */
-    put(all, "431", answer(431, NULL));
     for (size_t i = 0; i < ZN_COUNT(errors); i++) {
         snprintf(status, sizeof status, "%d", errors[i]);
         if (can_fail(r, errors[i]) && !json_object_get(all, status))
-            put(all, status, answer(errors[i], "ErrorEnvelope"));
+            put(all, status, answer(errors[i], before_ours(errors[i]) ? NULL : "ErrorEnvelope"));
     }
     return all;
 }
@@ -397,7 +403,7 @@ json_t *zn_openapi(const struct zn_route_table *tables, size_t ntables, const ch
 
     put(schemas, "ServiceChangeRequest", change_request());
     for (size_t t = 0; t < ntables; t++) {
-        if (*tables[t].n)
+        if (!t || strcmp(tables[t].area, tables[t - 1].area) != 0) /* those of one area are neighbours */
             json_array_append_new(tags, json_pack("{s:s}", "name", tables[t].area));
         for (size_t i = 0; i < *tables[t].n; i++)
             add_route(paths, &tables[t].routes[i], tables[t].area);

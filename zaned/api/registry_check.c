@@ -142,62 +142,62 @@ static const char *escaped(struct zn_arena *a, const char *text)
 }
 
 /* The token that the realm of a Bearer challenge gives for the login. */
-static int fetch_token(struct zn_arena *a, struct answer *ans, const char *username, const char *password,
+static int fetch_token(struct zn_arena *a, struct answer *got, const char *username, const char *password,
                        const char **ret, struct zn_err *err)
 {
     char realm[CHALLENGE_MAX], service[256];
     zn_auto_json doc = NULL;
 
-    challenge_value(ans->challenge, "realm", realm, sizeof realm);
-    challenge_value(ans->challenge, "service", service, sizeof service);
+    challenge_value(got->challenge, "realm", realm, sizeof realm);
+    challenge_value(got->challenge, "service", service, sizeof service);
     const char *url = zn_arena_printf(a, "%s%cservice=%s&account=%s", realm, strchr(realm, '?') ? '&' : '?',
                                       escaped(a, service), escaped(a, username));
     if (!*realm || !url)
         return zn_fail(err, ZN_INVALID, "the registry asks for a login in a way that is not known here");
-    if (get(url, username, password, NULL, ans, err) < 0)
+    if (get(url, username, password, NULL, got, err) < 0)
         return -1;
-    if (ans->status == 401 || ans->status == 403)
+    if (got->status == 401 || got->status == 403)
         return zn_fail(err, ZN_INVALID, "the registry refuses this username and password");
-    if (ans->status != 200 || zn_json_parse(ans->body.mem ? ans->body.mem : "", ans->body.len, &doc, err) < 0)
-        return zn_fail(err, ZN_INVALID, "the registry's login service answered %ld", ans->status);
+    if (got->status != 200 || zn_json_parse(got->body.mem ? got->body.mem : "", got->body.len, &doc, err) < 0)
+        return zn_fail(err, ZN_INVALID, "the registry's login service answered %ld", got->status);
     const char *token = zn_json_str(doc, "token", zn_json_str(doc, "access_token", ""));
     *ret = zn_arena_strdup(a, token);
     return *token && *ret ? 0 : zn_fail(err, ZN_INVALID, "the registry's login service gives no token");
 }
 
 static int log_in(struct zn_arena *a, const char *url, const char *username, const char *password,
-                  struct answer *ans, struct zn_err *err)
+                  struct answer *got, struct zn_err *err)
 {
     const char *token = NULL;
 
-    if (strncasecmp(ans->challenge, "Basic", 5) == 0)
-        return get(url, username, password, NULL, ans, err);
-    if (fetch_token(a, ans, username, password, &token, err) < 0)
+    if (strncasecmp(got->challenge, "Basic", 5) == 0)
+        return get(url, username, password, NULL, got, err);
+    if (fetch_token(a, got, username, password, &token, err) < 0)
         return -1;
-    return get(url, NULL, NULL, token, ans, err);
+    return get(url, NULL, NULL, token, got, err);
 }
 
 int zn_registry_check(struct zn_arena *a, const char *url, const char *username, const char *password,
                       struct zn_err *err)
 {
-    struct answer ans = { .body = ZN_BUF(ANSWER_MAX) };
+    struct answer got = { .body = ZN_BUF(ANSWER_MAX) };
     size_t n = strlen(url);
     int r;
 
     while (n && url[n - 1] == '/')
         n--;
     const char *base = zn_arena_printf(a, "%.*s/v2/", (int)n, url);
-    r = base ? get(base, NULL, NULL, NULL, &ans, err) : zn_fail(err, ZN_INTERNAL, "out of memory");
-    if (r == 0 && ans.status == 200)
+    r = base ? get(base, NULL, NULL, NULL, &got, err) : zn_fail(err, ZN_INTERNAL, "out of memory");
+    if (r == 0 && got.status == 200)
         r = zn_fail(err, ZN_INVALID, "this registry asks for no login: images can be pulled from it without one");
-    else if (r == 0 && (ans.status != 401 || !ans.challenge[0]))
-        r = zn_fail(err, ZN_INVALID, "there is no image registry: %.200s answered %ld", base, ans.status);
+    else if (r == 0 && (got.status != 401 || !got.challenge[0]))
+        r = zn_fail(err, ZN_INVALID, "there is no image registry: %.200s answered %ld", base, got.status);
     if (r == 0)
-        r = log_in(a, base, username, password, &ans, err);
-    if (r == 0 && (ans.status == 401 || ans.status == 403))
+        r = log_in(a, base, username, password, &got, err);
+    if (r == 0 && (got.status == 401 || got.status == 403))
         r = zn_fail(err, ZN_INVALID, "the registry refuses this username and password");
-    else if (r == 0 && ans.status != 200)
-        r = zn_fail(err, ZN_INVALID, "the registry answered %ld to the login", ans.status);
-    zn_buf_done(&ans.body);
+    else if (r == 0 && got.status != 200)
+        r = zn_fail(err, ZN_INVALID, "the registry answered %ld to the login", got.status);
+    zn_buf_done(&got.body);
     return r;
 }

@@ -178,11 +178,11 @@ static struct exchange *exchange_new(struct zn_server *s, struct MHD_Connection 
     if (!x->decided)
         s->cfg.app.route(s->cfg.app.self, &x->req, &x->lane, &x->limit, &x->reply);
     x->decided = x->decided || x->reply.status != 0;
-    zn_conns_move(&s->conns, conn, ZN_CONN_ARRIVING);
     const char *length = zn_request_header(&x->req, "Content-Length");
     if (length && zn_parse_i64(length, 0, INT64_MAX, &x->announced) &&
         (size_t)x->announced > x->limit)
         refuse(x, 413, "the request's body is too large"); /* nothing of it need be sent */
+    zn_conns_move(&s->conns, conn, ZN_CONN_ARRIVING);
     x->body = ZN_BUF(x->limit + 1);
     return x;
 }
@@ -461,7 +461,7 @@ int zn_server_start(const struct zn_server_config *cfg, struct zn_server **ret, 
     zn_streams_init(&s->streams);
     s->conns.max = cfg->max_conns;
     s->conns.longest_ms[ZN_CONN_QUIET] = cfg->idle_ms;
-    /* A body that ends late is answered (408): a little time is left for it. */
+    /* Whoever still sends is told so (408) first. */
     s->conns.longest_ms[ZN_CONN_ARRIVING] = cfg->arrive_ms + ANSWER_MS;
     while (s->nthreads < cfg->workers &&
            pthread_create(&s->threads[s->nthreads], NULL, worker_main, s) == 0)

@@ -102,6 +102,7 @@ Test(routes, public_ones_are_these)
                                         "/api/workspace/invitations/{token}",
                                         "/api/workspace/register/{token}",
                                         "/api/deploy-service/docker/{deploy_token}",
+                                        "/api/openapi.json", "/api/docs",
                                         "/api/_proxy/check-certiticates" };
 
     EACH_ROUTE(r)
