@@ -72,6 +72,9 @@ bench: all ## the figures of docs/benchmarks.md, in private engines
 	/usr/bin/python3 tests/bench/bench_workflows.py
 	/usr/bin/python3 tests/bench/bench_api.py
 
+schemathesis: all ## longer than in check: 50 examples for each operation and caller
+	ZANE_SCHEMATHESIS=50 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration/test_api_schemathesis.py
+
 faults: all ## every step of a deployment x every fault (tests/faults), in a private engine; the table is in build/faults.txt
 	image/build --all --out $(B)/images
 	ZANE_FAULTS=all /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/faults
