@@ -7,7 +7,36 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
+import daemon as daemons  # noqa: E402
+import openapi  # noqa: E402
 from private_engine import PrivateEngine  # noqa: E402
+
+
+def pytest_configure(config):
+    daemons.Client.observer = openapi.RECORDER.seen
+
+
+def all_of_the_api(config):
+    """Whether this run has every test of the API, so that what nobody met is missing."""
+    chosen = config.option.keyword or config.option.markexpr or any("::" in a for a in config.args)
+    named = [pathlib.Path(a).resolve() for a in config.args]
+    files = (ROOT / "tests/integration").glob("test_api_*.py")
+    return not chosen and all(any(n == f or n in f.parents for n in named) for f in files)
+
+
+def pytest_sessionfinish(session):
+    """A difference that is not in the list fails the run, as a test would."""
+    complete = all_of_the_api(session.config) and session.testsfailed == 0
+    session.config.conformance, good = openapi.RECORDER.report(complete)
+    if not good and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if getattr(config, "conformance", None):
+        terminalreporter.section("compatible schema")
+        for line in config.conformance:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +85,8 @@ def admin(daemon):
 
 @pytest.fixture(scope="session")
 def schema():
-    from openapi import Schema
-    return Schema()
+    """check(answer) says at once what the end of the run would say of it."""
+    return openapi.RECORDER
 
 
 @pytest.fixture

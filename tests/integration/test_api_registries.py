@@ -1,14 +1,17 @@
 """Registry credentials, against Debian's registry with a password file; the server's limits; ports that images name."""
+import base64
 import http.server
 import json
+import re
 import secrets
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
-import urllib.parse
 
+import jsonschema
 import pytest
 from daemon import free_port
 from people import member
@@ -59,6 +62,13 @@ def registry():
     r.close()
 
 
+def clone(daemon, admin):
+    """The same session on a connection of its own."""
+    c = daemon.client()
+    c.cookies = dict(admin.cookies)
+    return c
+
+
 @pytest.fixture
 def body(registry, slug):
     return {"slug": slug, "registry_type": "GENERIC", "url": registry.url, "username": "robot",
@@ -103,7 +113,9 @@ def test_a_registry_without_a_login_needs_no_credentials(admin, body):
 
 @pytest.mark.parametrize("field,value,code", [
     ("url", "ftp://x", "invalid"), ("url", "http://", "invalid"), ("url", "http://user:pw@host", "invalid"),
-    ("url", "http://zn-postgres:5432", "invalid"), ("url", "http://h\r\nX: y", "invalid"),
+    ("url", "http://zn-postgres:5432", "invalid"), ("url", "http://ZN-postgres", "invalid"),
+    ("url", "http://%7An-postgres", "invalid"), ("url", "https://host?x", "invalid"), ("url", "http://host/a b\x7f", "invalid"),
+    ("url", "http://h\r\nX: y", "invalid"),
     ("registry_type", "OTHER", "invalid_choice"), ("slug", "a b", "invalid"), ("slug", "x" * 51, "max_length"),
     ("username", "", "blank"), ("password", "a\x00b", "invalid"), ("username", "a\nb", "invalid")])
 def test_bad_fields(admin, body, field, value, code):
@@ -111,34 +123,55 @@ def test_bad_fields(admin, body, field, value, code):
     assert a.status == 400 and (a.errors() == [(field, code)] or a.errors()[0][1] == "parse_error"), a
 
 
-def test_link_local_addresses_are_not_asked(admin, body):
-    """Where clouds hand out the machine's own secrets."""
+@pytest.mark.parametrize("host", ["169.254.169.254", "2852039166", "0xa9fea9fe", "[::ffff:169.254.169.254]", "[fe80::1]",
+                                  "[fd00:ec2::254]", "[64:ff9b::a9fe:a9fe]", "100.100.100.200", "0.0.0.0"])
+def test_metadata_addresses_are_not_asked(admin, body, host):
+    """Where clouds hand out the machine's own secrets, however the address is written."""
     began = time.monotonic()
-    a = admin.post(LIST, {**body, "url": "http://169.254.169.254"})
-    assert a.status == 400 and time.monotonic() - began < 4, a
+    a = admin.post(LIST, {**body, "url": f"http://{host}"})
+    assert a.status == 400 and time.monotonic() - began < 4 and "no registry can be" in detail(a), a
 
 
-class Slow(http.server.BaseHTTPRequestHandler):
-    """Asks for a token, as large registries do; /slow never answers."""
-    asked = []
+class Fake(http.server.ThreadingHTTPServer):
+    """Does what the real one does not do here: tokens of another service, redirects, silence. The paths that were
+    asked for are in .asked, with their Authorization."""
+    daemon_threads = True
 
+    def __init__(self, realm=None, redirect=None, silent=False, drip=0):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.realm, self.redirect, self.silent, self.drip = realm or f"{self.url}/token", redirect, silent, drip
+        self.asked, self.released = [], threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.released.set()
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        path = urllib.parse.urlsplit(self.path)
-        Slow.asked.append((self.path, self.headers.get("Authorization")))
-        if path.path.startswith("/slow"):
-            time.sleep(30)
-        if path.path == "/token":
-            ok = self.headers.get("Authorization", "").startswith("Basic cm9ib3Q6cmlnaHQ")  # robot:right…
-            self.answer(200 if ok else 401, b'{"token": "t-1"}')
-        elif self.headers.get("Authorization") == "Bearer t-1":
+        fake, path = self.server, self.path.split("?")[0]
+        given = self.headers.get("Authorization", "")
+        fake.asked.append((self.path, given))
+        if fake.silent:
+            fake.released.wait(60)
+        fake.released.wait(fake.drip)
+        if fake.redirect and path == "/v2/":
+            self.answer(302, b"", ("Location", fake.redirect))
+        elif path == "/token":
+            ok = given == "Basic " + base64.b64encode(b"robot:right-password").decode()
+            self.answer(200 if ok else 401, json.dumps({"token": TOKEN}).encode())
+        elif given == f"Bearer {TOKEN}":
             self.answer(200, b"{}")
         else:
-            self.answer(401, b"{}", f'Bearer realm="http://127.0.0.1:{self.server.server_port}/token",service="r e g"')
+            self.answer(401, b"{}", ("WWW-Authenticate", f'Bearer realm="{fake.realm}",service="r e g"'))
 
-    def answer(self, status, data, challenge=None):
+    def answer(self, status, data, *headers):
         self.send_response(status)
-        if challenge:
-            self.send_header("WWW-Authenticate", challenge)
+        for header in headers:
+            self.send_header(*header)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -147,45 +180,140 @@ class Slow(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def token_registry():
-    """A fake for what the real one does not do here: tokens of another service, and silence."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+TOKEN = "t-" + "x" * 12000  # those of some clouds are this long
 
 
-def test_tokens(admin, body, token_registry):
-    made = admin.post(LIST, {**body, "url": f"{token_registry}/"})
+@pytest.fixture
+def fake():
+    """Makes a registry that behaves as asked."""
+    made = []
+
+    def make(**how):
+        made.append(Fake(**how))
+        return made[-1]
+    yield make
+    for f in made:
+        f.close()
+
+
+def detail(answer):
+    return answer.json()["errors"][0]["detail"]
+
+
+def test_tokens(admin, body, fake):
+    f = fake()
+    made = admin.post(LIST, {**body, "url": f"{f.url}/some/path/"})
     assert made.status == 201, made
-    assert any("service=r%20e%20g" in path and "account=robot" in path for path, _ in Slow.asked)
-    wrong = admin.call("PATCH", f"{LIST}{made.json()['id']}/", {"password": "wrong"})
+    assert any("service=r%20e%20g" in path and "account=robot" in path for path, _ in f.asked)
+    one = f"{LIST}{made.json()['id']}/"
+    wrong = admin.call("PATCH", one, {"password": "wrong"})
     assert wrong.status == 400 and wrong.errors()[0][0] == "non_field_errors"
-    assert admin.get(f"{LIST}{made.json()['id']}/test/").status == 200, "the old password is still there"
+    assert admin.get(f"{one}test/").status == 200, "the old password is still there"
 
 
-def test_a_silent_registry_costs_its_deadline_and_nothing_else(admin, daemon, body, token_registry):
-    import daemon as lib
-    other = lib.Client(daemon.port)
-    got = []
-    t = threading.Thread(target=lambda: got.append(admin.post(LIST, {**body, "url": f"{token_registry}/slow"})))
-    t.start()
-    time.sleep(0.5)
+def test_the_login_goes_nowhere_but_to_its_registry(admin, body, fake):
+    other = fake()
+    for how, says in (({"redirect": other.url.replace("127.0.0.1", "localhost") + "/v2/"}, "redirects"),
+                      ({"redirect": "http://zn-valkey:6379/v2/"}, "redirects"), ({"redirect": "file:///etc/passwd"}, ""),
+                      ({"realm": "http://zn-caddy:2019/stop"}, "login service"),
+                      ({"realm": "HTTP://ZN-caddy:2019/stop"}, "login service"),
+                      ({"realm": "http://%7an-caddy:2019/stop"}, "login service"),
+                      ({"realm": "http://x@zn-caddy:2019/stop"}, "login service"),
+                      ({"realm": "file:///etc/passwd"}, "login service"),
+                      ({"realm": "http://169.254.169.254/latest"}, "no registry can be")):
+        f = fake(**how)
+        a = admin.post(LIST, {**body, "url": f.url})
+        assert a.status == 400 and says in detail(a), (how, a)
+        assert all(not given for _, given in f.asked), (how, f.asked)
+    assert other.asked == []
+
+
+def test_a_certificate_that_nobody_vouches_for(admin, body, fake, tmp_path):
+    f, key, cert = fake(), tmp_path / "key", tmp_path / "cert"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    f.socket = context.wrap_socket(f.socket, server_side=True)
+    a = admin.post(LIST, {**body, "url": f.url.replace("http:", "https:")})
+    assert (a.status, a.errors()[0][0]) == (400, "url") and "certificate" in detail(a), a
+    assert f.asked == []
+
+
+def test_redirects_within_the_host_are_followed(admin, body, fake):
+    f = fake()
+    assert admin.post(LIST, {**body, "url": fake(redirect=f"{f.url}/v2/").url}).status == 201
+    f.redirect = f"{f.url}/v2/"
+    a = admin.post(LIST, {**body, "url": f.url, "slug": body["slug"] + "x"})
+    assert a.status == 400 and "more than 3" in detail(a)
+
+
+def test_another_registry_is_not_sent_the_password_that_is_kept(admin, body, fake):
+    """Else whoever may change credentials could read them."""
+    home, elsewhere = fake(), fake()
+    doc = admin.post(LIST, {**body, "url": home.url}).json()
+    one = f"{LIST}{doc['id']}/"
+    a = admin.call("PATCH", one, {"url": elsewhere.url})
+    assert (a.status, a.errors()) == (400, [("password", "required")]) and elsewhere.asked == []
+    assert admin.call("PATCH", one, {"url": f"{home.url}/team"}).status == 200
+    moved = admin.call("PATCH", one, {"url": elsewhere.url, "password": "right-password"})
+    assert moved.status == 200 and moved.json()["url"] == elsewhere.url
+
+
+def test_a_silent_registry_costs_its_deadline_and_nothing_else(admin, daemon, body, fake):
+    """However the time is spent: in silence, or a little in each of many steps. Some of them leave workers for others."""
+    silent, slow, got = fake(silent=True), fake(drip=4), []
+
+    def ask(url, slug):
+        got.append(clone(daemon, admin).post(LIST, {**body, "url": url, "slug": slug}))
     began = time.monotonic()
-    assert other.get("/api/ping/").status == 200 and time.monotonic() - began < 2
+    threads = [threading.Thread(target=ask, args=(f.url, body["slug"] + str(i))) for i, f in enumerate((silent, slow))]
+    for t in threads:
+        t.start()
+    wait_until(lambda: silent.asked and slow.asked, 5, "both are being asked")
+    more = admin.post(LIST, body)
+    assert (more.status, more.errors()) == (429, [(None, "throttled")]), more
+    quick = time.monotonic()
+    assert daemon.client().get("/readyz").status == 200 and time.monotonic() - quick < 2
+    for t in threads:
+        t.join(20)
+    assert 9 < time.monotonic() - began < 13
+    assert [a.errors()[0][0] for a in got] == ["url", "url"], got
+    assert admin.post(LIST, body).status == 201, "and then others have their turn"
+
+
+def test_what_was_tried_is_what_is_kept(admin, daemon, body, fake):
+    """A change that overtakes another one, while the registry thinks about that."""
+    f = fake()
+    one = f"{LIST}{admin.post(LIST, {**body, 'url': f.url}).json()['id']}/"
+    f.drip, got = 1, []
+    t = threading.Thread(target=lambda: got.append(clone(daemon, admin).call("PATCH", one, {"username": "robot"})))
+    asked = len(f.asked)
+    t.start()
+    wait_until(lambda: len(f.asked) > asked, 5, "the registry is being asked")
+    assert admin.call("PATCH", one, {"slug": body["slug"] + "-first"}).status == 200
     t.join(20)
-    assert got and got[0].status == 400 and got[0].errors()[0][0] == "url", got
+    assert got[0].status == 409, got
+    assert admin.get(one).json()["slug"] == body["slug"] + "-first"
 
 
-def test_changes(admin, schema, body, slug):
+def test_types_without_a_home_need_an_address(admin, body):
+    without = {k: v for k, v in body.items() if k != "url"}
+    for kind in ("GOOGLE_ARTIFACT", "AWS_ECR", "GENERIC"):
+        a = admin.post(LIST, {**without, "registry_type": kind})
+        assert (a.status, a.errors()) == (400, [("url", "required")])
+
+
+def test_changes(admin, daemon, schema, body, slug):
     doc = admin.post(LIST, body).json()
     one = f"{LIST}{doc['id']}/"
     tag = admin.get(one).headers["ETag"]
     renamed = schema.check(admin.call("PATCH", one, {"slug": f"{slug}-B"}, headers={"If-Match": tag}))
     assert renamed.status == 200 and renamed.json()["slug"] == f"{slug}-b"
     assert admin.call("PATCH", one, {"slug": "x"}, headers={"If-Match": tag}).status == 412
+    assert schema.check(admin.call("PATCH", one, {"password": "right-password"})).status == 200
+    audit, = daemon.postgres.query("select e::text from audit_entry e where target = %s order by seq desc limit 1", (doc["id"],))
+    assert "(secret)" in audit[0] and "right-password" not in audit[0], audit
     assert schema.check(admin.call("PATCH", one, {"password": "wrong"})).status == 400
     assert admin.get(f"{one}test/").status == 200
     other = admin.post(LIST, {**body, "slug": f"{slug}-c"}).json()
@@ -228,3 +356,17 @@ def test_ports_of_the_image_in_production(admin, daemon, schema, slug):
                           (json.dumps([{"port_number": 80, "protocol": "tcp"}]), made["hash"]))
     assert schema.check(admin.get(path)).json() == [{"port_number": 80, "protocol": "tcp"}]
     assert admin.get(path.replace(slug, f"no{secrets.token_hex(3)}")).status == 404
+
+
+def test_examples_of_the_document(admin, daemon, root, registry, slug):
+    """```http who: request, JSON body if there is one, status, JSON answer; which is what our own document says too."""
+    blocks = re.findall(r"```http (\w+)\n(.*?)```", (root / "docs/api/registries.md").read_text(), re.S)
+    shapes = {k: v for f in (root / "zaned/api/schemas").glob("*.json") for k, v in json.loads(f.read_text()).items()}
+    for (who, block), name in zip(blocks, ("RegistryCredential", "ServerLimits"), strict=True):
+        request, *body, status, answer = block.replace("{slug}", slug).replace("{registry}", registry.url).strip().split("\n")
+        client = {"owner": admin, "member": member(daemon, 30)}[who]
+        got = client.call(*request.split(), json.loads(body[0]) if body else None)
+        assert got.status == int(status), got
+        wanted = json.loads(answer)
+        assert {k: type(v) for k, v in got.json().items()} == {k: type(v) for k, v in wanted.items()}
+        jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": {"schemas": shapes}}).validate(got.json())

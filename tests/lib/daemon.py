@@ -151,6 +151,8 @@ class Answer:
 class Client:
     """A browser: keeps cookies and sends the CSRF token back."""
 
+    observer = None  # called with each answer of every client, where a run wants that
+
     def __init__(self, port):
         self.port, self.cookies = port, {}
 
@@ -173,6 +175,8 @@ class Client:
         for line in answer.headers.get_all("Set-Cookie") or []:
             for name, morsel in http.cookies.SimpleCookie(line).items():
                 self.cookies[name] = morsel.value
+        if Client.observer:
+            Client.observer(answer)
         return answer
 
     def get(self, path, **kw):

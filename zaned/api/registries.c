@@ -8,33 +8,44 @@
 #include "zaned/api/registry_check.h"
 #include "zaned/api/services.h"
 #include "zaned/domain/names.h"
+#include "zaned/domain/registry.h"
 #include "zaned/domain/rules.h"
 #include "zaned/store/seal.h"
 
 #define ID_CREDENTIALS "reg_cred_"
-enum { ID_CHARS = 20, MAX_SLUG = 50, MAX_USERNAME = 1024, MAX_PASSWORD = 4096, MAX_ADDRESS = 200 };
+enum { ID_CHARS = 20, MAX_SLUG = 50, MAX_USERNAME = 1024, MAX_PASSWORD = 4096, MAX_ADDRESS = 200, MAX_CREDENTIALS = 200 };
 
 struct registry_in {
     const char *registry_type, *username, *password, *url, *slug;
     struct zn_call *call;
     const char *id;
+    const char *was;   /* the sealed password and the document as they were read, before the registry was asked */
+    json_t *seen;
+    bool new_password;
     json_t *shown;
 };
 
 static const char *const types[] = { "DOCKER_HUB", "GITHUB", "GITLAB", "GOOGLE_ARTIFACT", "AWS_ECR", "GENERIC",
                                      NULL };
 
+/* Where a type's registry is, for those who do not say; the other types have no one place. */
+static const struct {
+    const char *type, *url;
+} homes[] = {
+    { "DOCKER_HUB", "https://index.docker.io/v1/" },
+    { "GITHUB", "https://ghcr.io" },
+    { "GITLAB", "https://registry.gitlab.com" },
+};
+
 /* http:// or https://, a host that is none of the platform's own, no login, no query. */
 static const char *check_address(const void *val)
 {
-    static const char bad[] = "Enter a valid URL: http:// or https:// and the registry's host.";
     const char *s = *(const char *const *)val;
-    const char *host = zn_starts_with(s, "https://") ? s + 8 : zn_starts_with(s, "http://") ? s + 7 : NULL;
-    size_t n = host ? strcspn(host, "/") : 0;
+    char host[ZN_REGISTRY_HOST];
 
-    if (!n || host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]/")])
-        return bad;
-    return zn_starts_with(host, "zn-") ? "The platform's own parts are no registries." : NULL;
+    if (!zn_url_registry(s, host) || strpbrk(s, "?#") || zn_rule_name(val))
+        return "Enter a valid URL: http:// or https:// and the registry's host.";
+    return zn_registry_is_ours(s) ? "The platform's own parts are no registries." : NULL;
 }
 
 static const char *check_slug(const void *val)
@@ -50,13 +61,14 @@ static const struct zn_jfield create_fields[] = {
     ZN_J(registry_in, registry_type, STR, .min = 1, .choices = types),
     ZN_J(registry_in, username, STR, .required = true, .min = 1, .max = MAX_USERNAME, .check = zn_rule_name),
     ZN_J(registry_in, password, STR, .required = true, .min = 1, .max = MAX_PASSWORD, .check = zn_rule_name),
-    ZN_J(registry_in, url, STR, .required = true, .min = 1, .max = MAX_ADDRESS, .check = check_address,
-         .format = "uri"),
+    ZN_J(registry_in, url, STR, .min = 1, .max = MAX_ADDRESS, .check = check_address, .format = "uri",
+         .help = "Required unless the type is DOCKER_HUB, GITHUB or GITLAB: these have places of their own"),
     ZN_J(registry_in, slug, STR, .required = true, .min = 1, .max = MAX_SLUG, .check = check_slug),
 };
 static const struct zn_jfield patch_fields[] = {
     ZN_J(registry_in, username, STR, .min = 1, .max = MAX_USERNAME, .check = zn_rule_name),
-    ZN_J(registry_in, password, STR, .min = 1, .max = MAX_PASSWORD, .check = zn_rule_name),
+    ZN_J(registry_in, password, STR, .min = 1, .max = MAX_PASSWORD, .check = zn_rule_name,
+         .help = "Required if the url names another host: the one that is kept is not sent there"),
     ZN_J(registry_in, url, STR, .min = 1, .max = MAX_ADDRESS, .check = check_address, .format = "uri"),
     ZN_J(registry_in, slug, STR, .min = 1, .max = MAX_SLUG, .check = check_slug),
 };
@@ -85,7 +97,7 @@ static int check(struct registry_in *in, struct zn_err *err)
 
     if (zn_registry_check(in->call->arena, in->url, in->username, in->password, &why) == 0)
         return 0;
-    if (why.code == ZN_INTERNAL) {
+    if (why.code == ZN_INTERNAL || why.code == ZN_BUSY) {
         *err = why;
         return -1;
     }
@@ -155,14 +167,31 @@ static int registry_show(struct zn_call *call, struct zn_reply *reply, struct zn
     return r;
 }
 
+/* The url of the type where none is given. */
+static int fill_address(struct registry_in *in, struct zn_err *err)
+{
+    for (size_t i = 0; !in->url && i < ZN_COUNT(homes); i++)
+        if (strcmp(in->registry_type, homes[i].type) == 0)
+            in->url = homes[i].url;
+    if (in->url)
+        return 0;
+    zn_call_field(in->call, err, "url", "required", "This field is required for registries of this type.");
+    return zn_fail(err, ZN_INVALID, "the request has invalid fields");
+}
+
 static int create_tx(struct zn_conn *c, void *arg, struct zn_err *err)
 {
     struct registry_in *in = arg;
     struct zn_call *call = in->call;
+    zn_auto_pgresult count = NULL;
     zn_auto_pgresult made = NULL;
     zn_auto_pgresult res = NULL;
     const char *sealed;
 
+    if (zn_sql(c, ZN_SQL_REGISTRY_COUNT, ZN_P(call->who.workspace_id), &count, err) < 0)
+        return -1;
+    if (zn_col_i64(count, 0, "n") >= MAX_CREDENTIALS)
+        return zn_fail(err, ZN_CONFLICT, "A workspace has at most %d registry credentials.", MAX_CREDENTIALS);
     if (zn_seal(call->api->sealer, call->arena, in->password, &sealed, err) < 0 ||
         zn_sql(c, ZN_SQL_REGISTRY_ADD,
                ZN_P(in->id, call->who.workspace_id, in->slug, in->registry_type, in->url, in->username, sealed,
@@ -184,7 +213,8 @@ static int registry_create(struct zn_call *call, struct zn_reply *reply, struct 
     struct registry_in in = { .call = call, .registry_type = "DOCKER_HUB" };
     char id[sizeof ID_CREDENTIALS + ID_CHARS];
 
-    if (zn_call_body(call, &in, NULL, err) < 0 || lower_slug(&in, err) < 0 || check(&in, err) < 0)
+    if (zn_call_body(call, &in, NULL, err) < 0 || lower_slug(&in, err) < 0 || fill_address(&in, err) < 0 ||
+        check(&in, err) < 0)
         return -1;
     zn_id(ID_CREDENTIALS, ID_CHARS, id, sizeof id);
     in.id = id;
@@ -198,11 +228,30 @@ static int registry_create(struct zn_call *call, struct zn_reply *reply, struct 
 
 /* --- change ------------------------------------------------------------------------------------------- */
 
+/* A password that nobody may read must not be readable by having it sent somewhere else. */
+static int keep_password_home(struct registry_in *in, const json_t *doc, struct zn_err *err)
+{
+    char is[ZN_REGISTRY_HOST] = "", was[ZN_REGISTRY_HOST] = "";
+    const char *old = zn_json_str(doc, "url", "");
+
+    if (!in->url || in->password)
+        return 0;
+    zn_url_registry(in->url, is);
+    zn_url_registry(old, was);
+    if (strcmp(is, was) == 0 && (zn_starts_with(in->url, "https:") || !zn_starts_with(old, "https:")))
+        return 0;
+    zn_call_field(in->call, err, "password", "required", "Another registry is sent no password but one given with it.");
+    return zn_fail(err, ZN_INVALID, "the request has invalid fields");
+}
+
 /* What the body leaves out is as it was. */
 static int fill(struct registry_in *in, const PGresult *row, const json_t *doc, struct zn_err *err)
 {
     struct zn_call *call = in->call;
 
+    if (keep_password_home(in, doc, err) < 0)
+        return -1;
+    in->was = zn_arena_strdup(call->arena, zn_col(row, 0, "password_sealed"));
     in->slug = in->slug ? in->slug : zn_arena_strdup(call->arena, zn_json_str(doc, "slug", ""));
     in->url = in->url ? in->url : zn_arena_strdup(call->arena, zn_json_str(doc, "url", ""));
     in->username = in->username ? in->username : zn_arena_strdup(call->arena, zn_json_str(doc, "username", ""));
@@ -211,7 +260,7 @@ static int fill(struct registry_in *in, const PGresult *row, const json_t *doc, 
         err->code = ZN_INTERNAL;
         return -1;
     }
-    return in->slug && in->url && in->username ? 0 : out_of_memory(err);
+    return in->slug && in->url && in->username && in->was ? 0 : out_of_memory(err);
 }
 
 static int read_tx(struct zn_conn *c, void *arg, struct zn_err *err)
@@ -222,7 +271,17 @@ static int read_tx(struct zn_conn *c, void *arg, struct zn_err *err)
 
     if (find(c, in, ZN_SQL_REGISTRY_ONE, &row, &doc, err) < 0)
         return -1;
+    json_decref(in->seen);
+    in->seen = json_incref(doc);
     return fill(in, row, doc, err);
+}
+
+/* What the registry took must be what is kept: between the two somebody else may have changed it. */
+static int unchanged(const struct registry_in *in, const PGresult *row, const json_t *doc, struct zn_err *err)
+{
+    if (strcmp(zn_col(row, 0, "password_sealed"), in->was) == 0 && json_equal(doc, in->seen))
+        return 0;
+    return zn_fail(err, ZN_CONFLICT, "These credentials were changed meanwhile: read them and try again.");
 }
 
 static int update_tx(struct zn_conn *c, void *arg, struct zn_err *err)
@@ -236,6 +295,7 @@ static int update_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     const char *sealed;
 
     if (find(c, in, ZN_SQL_REGISTRY_LOCK, &row, &before, err) < 0 || zn_call_fresh(call, before, err) < 0 ||
+        unchanged(in, row, before, err) < 0 ||
         zn_seal(call->api->sealer, call->arena, in->password, &sealed, err) < 0 ||
         zn_sql(c, ZN_SQL_REGISTRY_UPDATE,
                ZN_P(call->who.workspace_id, in->id, in->slug, in->url, in->username, sealed,
@@ -248,7 +308,10 @@ static int update_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     in->shown = NULL;
     if (find(c, in, ZN_SQL_REGISTRY_ONE, &after, &in->shown, err) < 0)
         return -1;
-    return zn_audit(c, call, "registry.update", in->id, before, in->shown, err);
+    zn_auto_json noted = json_copy(in->shown);
+    if (in->new_password)
+        json_object_set_new(noted, "password", json_string("")); /* written down as a secret that changed */
+    return zn_audit(c, call, "registry.update", in->id, before, noted, err);
 }
 
 static int registry_update(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
@@ -258,9 +321,13 @@ static int registry_update(struct zn_call *call, struct zn_reply *reply, struct 
     if (zn_call_body(call, &in, NULL, err) < 0 || lower_slug(&in, err) < 0)
         return -1;
     bool login = in.url || in.username || in.password;
-    if (zn_tx(call->api->store, read_tx, &in, err) < 0 || (login && check(&in, err) < 0))
-        return -1;
-    int r = zn_call_tx(call, update_tx, &in, err);
+    in.new_password = in.password;
+    int r = zn_tx(call->api->store, read_tx, &in, err);
+    if (r == 0 && login)
+        r = check(&in, err);
+    if (r == 0)
+        r = zn_call_tx(call, update_tx, &in, err);
+    json_decref(in.seen);
     if (r == 0)
         zn_reply_doc(call, reply, 200, in.shown);
     else
@@ -302,7 +369,10 @@ static int registry_test(struct zn_call *call, struct zn_reply *reply, struct zn
 {
     struct registry_in in = { .call = call, .id = zn_request_param(call->req, "id") };
 
-    if (zn_tx(call->api->store, read_tx, &in, err) < 0 || check(&in, err) < 0)
+    int r = zn_tx(call->api->store, read_tx, &in, err);
+
+    json_decref(in.seen);
+    if (r < 0 || check(&in, err) < 0)
         return -1;
     zn_reply_json(reply, 200, json_pack("{s:b}", "success", 1));
     return 0;
@@ -355,14 +425,14 @@ const struct zn_route zn_registry_routes[] = {
     { .method = "POST", .path = "/api/registries/credentials", .scope = ZN_SCOPE_OWNER,
       .handler = registry_create, .name = "registry_create",
       .summary = "Keep a login for an image registry, once the registry has taken it",
-      .body = ZN_FIELDS(create_fields), .answers = { { 201, "RegistryCredential" } } },
+      .body = ZN_FIELDS(create_fields), .answers = { { 201, "RegistryCredential" } }, .conflicts = true },
     { .method = "GET", .path = "/api/registries/credentials/{id}", .scope = ZN_SCOPE_MEMBER,
       .handler = registry_show, .name = "registry_show", .summary = "Registry credentials, without the password",
       .answers = { { 200, "RegistryCredential" } } },
     { .method = "PATCH", .path = "/api/registries/credentials/{id}", .scope = ZN_SCOPE_OWNER,
       .handler = registry_update, .name = "registry_update",
       .summary = "Change registry credentials; a changed login is tried before it is kept",
-      .body = ZN_FIELDS(patch_fields), .answers = { { 200, "RegistryCredential" } } },
+      .body = ZN_FIELDS(patch_fields), .answers = { { 200, "RegistryCredential" } }, .conflicts = true },
     { .method = "DELETE", .path = "/api/registries/credentials/{id}", .scope = ZN_SCOPE_OWNER,
       .handler = registry_delete, .name = "registry_delete",
       .summary = "Delete registry credentials that no service uses", .answers = { { 204, NULL } },

@@ -14,6 +14,7 @@
     X(REGISTRY_LIST, 1,                                                                        \
       "select " ZN_SQLT_REGISTRY_DOC " as doc from registry_credential r"                      \
       " where r.workspace_id = $1 order by r.slug limit 1000")                                 \
+    X(REGISTRY_COUNT, 1, "select count(*) as n from registry_credential where workspace_id = $1") \
     X(REGISTRY_ONE, 2,                                                                         \
       "select " ZN_SQLT_REGISTRY_DOC " as doc, r.password_sealed, r.key_id"                    \
       " from registry_credential r where r.workspace_id = $1 and r.id = $2")                   \

@@ -110,8 +110,9 @@ static int engine_error(int status, struct zn_buf *body, struct zn_err *err)
     return -1;
 }
 
-int zn_engine_call(struct zn_engine *e, const char *method, const char *path, json_t *body,
-                   json_t **ret, struct zn_err *err)
+/* headers: whole lines, or NULL. */
+static int call_with(struct zn_engine *e, const char *method, const char *path, const char *headers, json_t *body,
+                     json_t **ret, struct zn_err *err)
 {
     char api[16];
     zn_auto_buf struct zn_buf target = ZN_BUF(8192);
@@ -124,6 +125,7 @@ int zn_engine_call(struct zn_engine *e, const char *method, const char *path, js
     struct zn_http_req req = { .unix_path = e->socket,
                                .method = method,
                                .target = zn_buf_str(&target),
+                               .headers = headers,
                                .body = text,
                                .body_len = text ? strlen(text) : 0,
                                .deadline_ms = ZN_ENGINE_DEADLINE_MS,
@@ -141,6 +143,12 @@ int zn_engine_call(struct zn_engine *e, const char *method, const char *path, js
             return zn_wrap(err, "engine answer");
     }
     return 0;
+}
+
+int zn_engine_call(struct zn_engine *e, const char *method, const char *path, json_t *body,
+                   json_t **ret, struct zn_err *err)
+{
+    return call_with(e, method, path, NULL, body, ret, err);
 }
 
 int zn_engine_call_named(struct zn_engine *e, const char *method, const char *prefix,
@@ -408,7 +416,22 @@ int zn_engine_service_remove(struct zn_engine *e, const char *name, struct zn_er
                   err);
 }
 
-int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *err)
+static int create(struct zn_engine *e, json_t *spec, const char *registry_auth, struct zn_err *err)
+{
+    zn_auto_buf struct zn_buf head = ZN_BUF(16384);
+    int r;
+
+    if (!registry_auth)
+        return zn_engine_call(e, "POST", "/services/create", spec, NULL, err);
+    zn_buf_printf(&head, "X-Registry-Auth: %s\r\n", registry_auth);
+    r = head.failed ? zn_fail(err, ZN_INVALID, "the registry credentials are too long")
+                    : call_with(e, "POST", "/services/create", zn_buf_str(&head), spec, NULL, err);
+    if (head.mem)
+        explicit_bzero(head.mem, head.len);
+    return r;
+}
+
+int zn_engine_service_create(struct zn_engine *e, json_t *spec, const char *registry_auth, struct zn_err *err)
 {
     const char *name = zn_json_str(spec, "Name", "");
     const char *hash = zn_json_str(json_object_get(spec, "Labels"), "zane.deployment", "");
@@ -427,7 +450,7 @@ int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *e
             return -1;
         }
         memset(err, 0, sizeof *err);
-        if (zn_engine_call(e, "POST", "/services/create", spec, NULL, err) == 0)
+        if (create(e, spec, registry_auth, err) == 0)
             return 0;
         if (err->code != ZN_CONFLICT)
             return -1;

@@ -111,8 +111,9 @@ int zn_engine_configs_of(struct zn_engine *e, const char *service_id, json_t **r
 int zn_engine_image_ports(struct zn_engine *e, const char *image, json_t **ret, struct zn_err *err);
 
 /* Same name and same zane.deployment label present already: fine. Another deployment's leftover of
- * the same name is removed first. */
-int zn_engine_service_create(struct zn_engine *e, json_t *spec, struct zn_err *err);
+ * the same name is removed first. registry_auth: as in struct zn_pull; the engine keeps it, to get the image
+ * again for a container that it starts later. */
+int zn_engine_service_create(struct zn_engine *e, json_t *spec, const char *registry_auth, struct zn_err *err);
 /* *ret: new array [{"name", "owner"}] of all swarm services that belong to a deployment, by its hash. */
 int zn_engine_services_deployed(struct zn_engine *e, json_t **ret, struct zn_err *err);
 /* *ret: new array [{"name", "owner"}] of the containers of deployments that have ended: ids and hashes. */

@@ -116,6 +116,8 @@ int zn_engine_pull(struct zn_engine *e, const char *image, const struct zn_pull 
     if (r == 0)
         pull_line(s);
     zn_buf_done(&s->line);
+    if (head.mem)
+        explicit_bzero(head.mem, head.len);
     if (r < 0)
         return zn_wrap(err, "pulling %s", image);
     if (s->error[0] || resp.status >= 400)

@@ -64,6 +64,20 @@ bool zn_spec_exclusive(const json_t *snapshot)
     return false;
 }
 
+/* The swarm runs Go's text/template over variables and mounts (swarmkit, template/expand.go): what users write
+ * must come out as it is. */
+static json_t *literal(const char *text)
+{
+    zn_auto_buf struct zn_buf b = ZN_BUF(16 * ENV_MAX);
+
+    for (const char *at; (at = strstr(text, "{{")); text = at + 2) {
+        zn_buf_add(&b, text, (size_t)(at - text));
+        zn_buf_puts(&b, "{{\"{{\"}}");
+    }
+    zn_buf_puts(&b, text);
+    return json_string(zn_buf_str(&b)); /* NULL without memory */
+}
+
 /* Sets key in the ordered list: a later layer replaces an earlier value in its place. */
 static void env_set(json_t *list, const char *key, const char *value)
 {
@@ -150,6 +164,20 @@ static json_t *domains(const json_t *snapshot)
     return ret;
 }
 
+static json_t *literals(const json_t *list, struct zn_err *err)
+{
+    size_t i;
+    json_t *line;
+    zn_auto_json out = json_array();
+
+    json_array_foreach (list, i, line)
+        if (json_array_append_new(out, literal(json_string_value(line))) < 0) {
+            zn_fail(err, ZN_INTERNAL, "out of memory");
+            return NULL;
+        }
+    return ZN_TAKE(out);
+}
+
 /* Environment of the container: shared, then the service's own, then ours; later ones win. */
 static json_t *env_list(json_t *snapshot, const struct zn_spec_env *env, struct zn_err *err)
 {
@@ -169,7 +197,7 @@ static json_t *env_list(json_t *snapshot, const struct zn_spec_env *env, struct 
     env_set(list, "ZANE_PROJECT_ID", env->project_id);
     env_set(list, "ZANE_DEPLOYMENT_SLOT", env->slot);
     env_set(list, "ZANE_DEPLOYMENT_HASH", env->hash);
-    return ZN_TAKE(list);
+    return literals(list, err);
 }
 
 static json_t *mounts(const json_t *snapshot)
@@ -183,16 +211,16 @@ static json_t *mounts(const json_t *snapshot)
 
         zn_name_volume(zn_json_str(v, "id", ""), name);
         json_array_append_new(
-            list, json_pack("{s:s,s:s,s:s,s:b}", "Type", host ? "bind" : "volume", "Source",
-                            host ? host : name, "Target", zn_json_str(v, "container_path", ""),
+            list, json_pack("{s:s,s:o,s:o,s:b}", "Type", host ? "bind" : "volume", "Source",
+                            literal(host ? host : name), "Target", literal(zn_json_str(v, "container_path", "")),
                             "ReadOnly", strcmp(zn_json_str(v, "mode", ""), "READ_ONLY") == 0));
     }
     json_array_foreach (json_object_get(snapshot, "shared_volumes"), i, v) {
         char name[ZN_NAME_LEN];
 
         zn_name_volume(zn_json_str(json_object_get(v, "volume"), "id", ""), name);
-        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:b}", "Type", "volume", "Source", name, "Target",
-                                              zn_json_str(v, "container_path", ""), "ReadOnly", 1));
+        json_array_append_new(list, json_pack("{s:s,s:s,s:o,s:b}", "Type", "volume", "Source", name, "Target",
+                                              literal(zn_json_str(v, "container_path", "")), "ReadOnly", 1));
     }
     return list;
 }

@@ -22,6 +22,20 @@ static enum zn_task_phase phase_of(const char *state)
     return ZN_TASK_PENDING;
 }
 
+/* The engine's words, but for what would be cut off at their end: which port of the host is not free. Of 20.10:
+ * "… driver failed programming external connectivity on endpoint … listen tcp4 0.0.0.0:80: bind: address
+ * already in use", or "Bind for 0.0.0.0:80 failed: port is already allocated" if a container has it. */
+static void reason(const char *text, char *ret, size_t size)
+{
+    const char *at = strstr(text, "0.0.0.0:");
+    size_t digits = at ? strspn(at + 8, "0123456789") : 0;
+
+    if (digits && (strstr(at, "address already in use") || strstr(at, "port is already allocated")))
+        snprintf(ret, size, "port %.*s of the host is in use by another program", (int)digits, at + 8);
+    else
+        snprintf(ret, size, "%s", text);
+}
+
 static void read_task(const json_t *doc, struct zn_task *ret)
 {
     const json_t *status = json_object_get(doc, "Status");
@@ -30,7 +44,7 @@ static void read_task(const json_t *doc, struct zn_task *ret)
     memset(ret, 0, sizeof *ret);
     snprintf(ret->id, sizeof ret->id, "%s", zn_json_str(doc, "ID", ""));
     snprintf(ret->state, sizeof ret->state, "%s", zn_json_str(status, "State", "new"));
-    snprintf(ret->err, sizeof ret->err, "%s", zn_json_str(status, "Err", ""));
+    reason(zn_json_str(status, "Err", ""), ret->err, sizeof ret->err);
     snprintf(ret->container, sizeof ret->container, "%s",
              zn_json_str(container, "ContainerID", ""));
     ret->exit_code = zn_json_int(container, "ExitCode", 0);

@@ -3,12 +3,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/log.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
 
-enum { AUTH_MAX = 8192 };
 static const int64_t LEASE_POLL_MS = 2000;
 static const int64_t PERCENT_MS = 1000; /* progress is written down at most this often */
 static const int64_t PULL_DEADLINE_MS = 25 * 60 * 1000;
@@ -120,47 +118,17 @@ static void pull_progress(void *arg, int percent)
         zn_debug("progress of %s: %s", p->hash, ignored.msg);
 }
 
-/* X-Registry-Auth of the service's credentials; *ret stays NULL without any. The caller wipes it. */
-static int registry_auth(struct zn_work *w, const struct zn_dep *d, struct zn_buf *ret, struct zn_err *err)
-{
-    const char *id = zn_json_str(json_object_get(d->snapshot, "container_registry_credentials"), "id", NULL);
-    zn_auto_arena struct zn_arena a = { .limit = 1 << 16 };
-    zn_auto_pgresult res = NULL;
-    const char *password;
-
-    if (!id)
-        return 0;
-    if (zn_sql_once(w->store, ZN_SQL_REGISTRY_LOGIN, ZN_P(id), &res, err) < 0)
-        return -1;
-    if (PQntuples(res) == 0)
-        return zn_fail(err, ZN_INVALID, "the registry credentials of the image are gone");
-    if (zn_unseal(w->sealer, &a, zn_col(res, 0, "key_id"), zn_col(res, 0, "password_sealed"), &password, err) < 0)
-        return zn_wrap(err, "registry credentials %s", id);
-    zn_auto_json doc = json_pack("{s:s,s:s,s:s}", "username", zn_col(res, 0, "username"), "password", password,
-                                 "serveraddress", zn_col(res, 0, "url"));
-    zn_auto_mem char *text = json_dumps(doc, JSON_COMPACT);
-    zn_base64_add(ret, text ? text : "", text ? strlen(text) : 0, true);
-    if (text)
-        explicit_bzero(text, strlen(text));
-    explicit_bzero((char *)(uintptr_t)password, strlen(password));
-    return ret->failed ? zn_fail(err, ZN_INVALID, "the registry credentials are too long") : 0;
-}
-
 static int pull_image(struct zn_work *w, struct zt_actx *c, const struct zn_dep *d, const char *image,
                       struct zn_err *err)
 {
-    zn_auto_buf struct zn_buf auth = ZN_BUF(AUTH_MAX);
+    zn_auto_registry_auth struct zn_buf auth = ZN_BUF(ZN_AUTH_MAX);
     struct progress p = { w, c, d->hash, zn_now_ms() };
     struct zn_pull how = { pull_progress, &p, zt_actx_cancel_fd(c), PULL_DEADLINE_MS, NULL };
-    int r = registry_auth(w, d, &auth, err);
 
-    if (r == 0 && auth.len)
-        how.registry_auth = zn_buf_str(&auth);
-    if (r == 0)
-        r = zn_engine_pull(w->engine, image, &how, err);
-    if (auth.len)
-        explicit_bzero(auth.mem, auth.len);
-    return r;
+    if (zn_registry_auth(w, d, &auth, err) < 0)
+        return -1;
+    how.registry_auth = auth.len ? zn_buf_str(&auth) : NULL;
+    return zn_engine_pull(w->engine, image, &how, err);
 }
 
 /* Written down for the dashboard, which offers them where a port is asked for. */

@@ -341,6 +341,7 @@ int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *ima
                                .shared_env = shared_variables(d->snapshot) };
     zn_auto_json pinned = json_copy(d->snapshot);
     zn_auto_json configs = json_object();
+    zn_auto_registry_auth struct zn_buf auth = ZN_BUF(ZN_AUTH_MAX);
     zn_auto_json spec = NULL;
 
     if (configs_ensure(w, d, configs, err) < 0)
@@ -349,7 +350,15 @@ int zn_service_ensure(struct zn_work *w, const struct zn_dep *d, const char *ima
     json_object_set_new(pinned, "image", json_string(image));
     if (zn_spec_build(pinned, &env, &spec, err) < 0)
         return -1;
-    return zn_engine_service_create(w->engine, spec, err);
+    /* The image is here by now, so nothing fails for a login that is gone or never was good for it. */
+    if (zn_registry_auth(w, d, &auth, err) < 0) {
+        if (err->code != ZN_INVALID)
+            return -1;
+        zn_warn("service %s is made without a login for its image: %s", d->name, err->msg);
+        memset(err, 0, sizeof *err);
+        zn_buf_clear(&auth);
+    }
+    return zn_engine_service_create(w->engine, spec, auth.len ? zn_buf_str(&auth) : NULL, err);
 }
 
 int zn_service_remove(struct zn_work *w, struct zt_actx *c, const char *name, const char *hash,

@@ -59,6 +59,13 @@ int zn_dep_step(struct zn_work *w, const char *hash, const char *step, struct zn
  * be written is left out, with a warning in the log: no deployment fails for it. */
 void zn_dep_line(struct zn_work *w, const char *hash, const char *level, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* X-Registry-Auth of the deployment's image; the buffer (ZN_AUTH_MAX) stays empty if it needs none. ZN_INVALID:
+ * the credentials are gone, or are for another registry than the image's. */
+enum { ZN_AUTH_MAX = 15360 };
+int zn_registry_auth(struct zn_work *w, const struct zn_dep *d, struct zn_buf *ret, struct zn_err *err);
+void zn_registry_auth_done(struct zn_buf *auth); /* wipes it */
+#define zn_auto_registry_auth ZN_AUTO(zn_registry_auth_done)
+
 /* Sets its status; not its end. */
 int zn_dep_status(struct zn_work *w, const char *hash, const char *status, const char *reason,
                   struct zn_err *err);
