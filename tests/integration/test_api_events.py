@@ -140,6 +140,22 @@ def test_health_is_the_supervisors(own):
     assert a.status == 200 and a.json() == STATE
 
 
+def same_shape(got, wanted):
+    if isinstance(wanted, dict):
+        return isinstance(got, dict) and got.keys() == wanted.keys() and all(same_shape(got[k], v) for k, v in wanted.items())
+    return type(got) is type(wanted)
+
+
+def test_examples_of_the_document(own):
+    """```http who: request, status, JSON answer."""
+    who = {"superuser": own.admin, "anybody": own.client()}
+    blocks = re.findall(r"```http (\w+)\nGET (\S+)\n(\d+)\n(.*?)\n```", (ROOT / "docs/api/system.md").read_text(), re.S)
+    assert len(blocks) == 3
+    for name, path, status, answer in blocks:
+        got = who[name].get(path)
+        assert got.status == int(status) and same_shape(got.json(), json.loads(answer)), got
+
+
 def test_only_superusers_and_no_tokens(own):
     assert own.client().get("/api/system/health/").status == 401
     assert Reader(own, "sessionid=nobody").status() == 401

@@ -1,6 +1,8 @@
 """What the API keeps in memory, limits and repeated requests: never older than the database, never twice."""
 import http.client
+import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -53,6 +55,21 @@ def test_own_changes_show_at_once(user):
         assert slugs(user) == before | {slug}
         assert user.delete(f"/api/projects/{slug}/").status == 204
         assert slugs(user) == before
+
+
+def test_own_changes_show_before_their_notice_comes(own, user):
+    """The database's process that sends the notices is stopped."""
+    (pid,), = own.postgres.query("select pid from pg_stat_activity where query ilike 'listen changed%'")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        slug = f"p{secrets.token_hex(4)}"
+        before = slugs(user)
+        assert user.post("/api/projects/", {"slug": slug}).status == 201
+        assert slugs(user) == before | {slug}
+        assert user.delete(f"/api/projects/{slug}/").status == 204
+        assert slugs(user) == before
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_changes_of_others_show_within_a_notice(own, user):

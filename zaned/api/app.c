@@ -89,6 +89,19 @@ static bool method_is(const struct zn_route *r, const char *method)
     return strcmp(r->method, strcmp(method, "HEAD") == 0 ? "GET" : method) == 0;
 }
 
+/* Methods of the routes that fit the path. */
+static void list_methods(const struct zn_app *app, const struct split *path, struct zn_request *req, char *allow)
+{
+    for (size_t t = 0; t < app->ntables; t++)
+        for (size_t i = 0; i < *app->tables[t].n; i++) {
+            const struct zn_route *r = &app->tables[t].routes[i];
+            size_t n = strlen(allow);
+
+            if (fits(r->path, path, req) >= 0 && !strstr(allow, r->method))
+                snprintf(allow + n, METHODS_TEXT - n, "%s%s", n ? ", " : "", r->method);
+        }
+}
+
 /* The best route for the request; NULL with allow filled if only other methods exist. */
 static const struct zn_route *find(const struct zn_app *app, struct zn_request *req, char *allow)
 {
@@ -104,16 +117,8 @@ static const struct zn_route *find(const struct zn_app *app, struct zn_request *
     for (size_t t = 0; t < app->ntables; t++)
         for (size_t i = 0; i < *app->tables[t].n; i++) {
             const struct zn_route *r = &app->tables[t].routes[i];
-            int s = fits(r->path, &path, req);
+            int s = method_is(r, req->method) ? fits(r->path, &path, req) : -1;
 
-            if (s < 0)
-                continue;
-            if (!method_is(r, req->method)) {
-                size_t n = strlen(allow);
-                if (!strstr(allow, r->method))
-                    snprintf(allow + n, METHODS_TEXT - n, "%s%s", n ? ", " : "", r->method);
-                continue;
-            }
             if (s > score) {
                 best = r;
                 score = s;
@@ -121,7 +126,9 @@ static const struct zn_route *find(const struct zn_app *app, struct zn_request *
                 memcpy(kept, req->params, sizeof kept);
             }
         }
-    memcpy(req->params, kept, sizeof kept);
+    if (!best)
+        list_methods(app, &path, req, allow);
+    memcpy(req->params, kept, nkept * sizeof *kept);
     req->nparams = nkept;
     return best;
 }

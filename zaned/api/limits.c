@@ -24,12 +24,52 @@ static void refuse(struct zn_call *c, struct zn_reply *reply, int wait_s)
                    NULL);
 }
 
+/* Addresses that were refused, until their minute ends: so that those who go on cost Valkey nothing. */
+enum { REFUSED_MAX = 1024, ADDRESS_KEY = 104 };
+static pthread_mutex_t refused_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    char key[ADDRESS_KEY];
+    int64_t end_ms;
+} refused[REFUSED_MAX];
+
+static unsigned slot_of(const char *key)
+{
+    unsigned h = 2166136261u;
+
+    for (; *key; key++)
+        h = (h ^ (unsigned char)*key) * 16777619u;
+    return h ^ h >> 15;
+}
+
+/* Seconds that the address still has to wait. */
+static int refused_for(const char *key)
+{
+    int64_t left = 0;
+    unsigned at = slot_of(key) % REFUSED_MAX;
+
+    pthread_mutex_lock(&refused_lock);
+    if (strcmp(refused[at].key, key) == 0)
+        left = refused[at].end_ms - zn_now_ms();
+    pthread_mutex_unlock(&refused_lock);
+    return left > 0 ? (int)((left + 999) / 1000) : 0;
+}
+
+static void remember_refused(const char *key, int wait_s)
+{
+    unsigned at = slot_of(key) % REFUSED_MAX;
+
+    pthread_mutex_lock(&refused_lock);
+    snprintf(refused[at].key, ADDRESS_KEY, "%s", key);
+    refused[at].end_ms = zn_now_ms() + wait_s * 1000LL;
+    pthread_mutex_unlock(&refused_lock);
+}
+
 int zn_limit_check(struct zn_call *c, const struct zn_route *r, struct zn_reply *reply,
                    struct zn_err *err)
 {
     enum zn_throttle t = r->throttle;
     int limit = ANON_LIMIT, wait = 0;
-    char key[160];
+    char key[ADDRESS_KEY];
 
     if (t == ZN_THROTTLE_AUTO)
         t = r->scope == ZN_SCOPE_PUBLIC ? ZN_THROTTLE_ANON : ZN_THROTTLE_NONE;
@@ -40,10 +80,14 @@ int zn_limit_check(struct zn_call *c, const struct zn_route *r, struct zn_reply 
             : t == ZN_THROTTLE_WEBHOOK      ? WEBHOOK_LIMIT
                                             : ANON_LIMIT;
     snprintf(key, sizeof key, "%d:%.100s", (int)t, c->req->client);
-    if (zn_throttle_count(c->api->sessions, key, limit, WINDOW_S, &wait, err) < 0)
-        return -1;
-    if (!wait)
-        return 0;
+    wait = refused_for(key);
+    if (!wait) {
+        if (zn_throttle_count(c->api->sessions, key, limit, WINDOW_S, &wait, err) < 0)
+            return -1;
+        if (!wait)
+            return 0;
+        remember_refused(key, wait);
+    }
     refuse(c, reply, wait);
     return 1;
 }
@@ -74,15 +118,6 @@ static int64_t window_now(int *left_s)
 
     *left_s = (int)(WINDOW_S - s % WINDOW_S);
     return s / WINDOW_S;
-}
-
-static unsigned slot_of(const char *key)
-{
-    unsigned h = 2166136261u;
-
-    for (; *key; key++)
-        h = (h ^ (unsigned char)*key) * 16777619u;
-    return h ^ h >> 15;
 }
 
 /* The account's place, a free or outdated one near it, or NULL if all of them are busy this minute. */

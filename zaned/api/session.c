@@ -428,7 +428,7 @@ int zn_throttle_count(struct zn_sessions *s, const char *key, int limit, int win
     zn_auto_reply left = COMMAND(s, err, "TTL", full);
     if (!left)
         return -1;
-    *wait_s = left->integer > 0 ? (int)left->integer : window_s;
+    *wait_s = left->integer > 0 ? (int)left->integer : left->integer == -1 ? window_s : 1;
     if (left->integer == -1) { /* the expiry of an earlier count was lost */
         zn_auto_reply e = COMMAND(s, err, "EXPIRE", full, seconds);
         return e ? 0 : -1;

@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 
+enum { GRACE_MS = 1000 };
+
 struct zn_conn_entry {
     struct zn_conn_entry *older, *newer; /* of its place */
     int64_t since_ms;
@@ -49,6 +51,8 @@ static void cut_late(struct zn_conns *c)
             cut(c, c->places[p].oldest);
 }
 
+/* Quiet ones that have had their time first: a newcomer must not go before it could send its request, nor
+ * an answer because of somebody who only connects. */
 static void make_room(struct zn_conns *c)
 {
     struct zn_conn_entry *quiet = c->places[ZN_CONN_QUIET].oldest;
@@ -58,7 +62,7 @@ static void make_room(struct zn_conns *c)
         return;
     if (quiet && arriving && arriving->since_ms < quiet->since_ms)
         e = arriving;
-    if (!e)
+    if ((!e || zn_now_ms() - e->since_ms < GRACE_MS) && c->places[ZN_CONN_SENDING].oldest)
         e = c->places[ZN_CONN_SENDING].oldest;
     if (e)
         cut(c, e);

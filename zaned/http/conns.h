@@ -11,8 +11,9 @@
 enum zn_conn_place {
     ZN_CONN_QUIET,    /* no head of a request is there whole; makes room first */
     ZN_CONN_ARRIVING, /* a body is on its way; makes room as early */
-    ZN_CONN_SENDING,  /* an answer or stream is on its way; makes room if there is no other */
-    ZN_CONN_WORKING,  /* of these there are as many as the queue takes; they stay */
+    ZN_CONN_SENDING,  /* an answer is on its way; makes room if the others are all fresh */
+    ZN_CONN_WORKING,  /* a worker's turn, of which there are as many as the queue takes, or a stream, which
+                       * the application counts; they stay */
     ZN_CONN_PLACES,
 };
 

@@ -235,6 +235,7 @@ static struct MHD_Response *response_of(struct exchange *x)
 static enum MHD_Result answer(struct exchange *x)
 {
     struct zn_reply *rep = &x->reply;
+    enum zn_conn_place place = rep->stream.read ? ZN_CONN_WORKING : ZN_CONN_SENDING;
     struct MHD_Response *r;
 
     if (rep->status == 0 || rep->body.failed)
@@ -257,7 +258,7 @@ static enum MHD_Result answer(struct exchange *x)
     MHD_add_response_header(r, "Cache-Control", may_store ? "private, no-cache" : "no-store");
     enum MHD_Result q = MHD_queue_response(x->conn, (unsigned)rep->status, r);
     MHD_destroy_response(r);
-    zn_conns_move(&x->s->conns, x->conn, ZN_CONN_SENDING);
+    zn_conns_move(&x->s->conns, x->conn, place);
     zn_debug("request %s %s %s status=%d ms=%lld", x->req.id, x->req.method, x->req.path,
              rep->status, (long long)(zn_now_ms() - x->began_ms));
     return q;
