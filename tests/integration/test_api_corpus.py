@@ -128,6 +128,16 @@ def send(own, boss):
     return Caller(own, boss)
 
 
+# What is refused before the fields are looked at, or for what no rule of a field can say. All others name the field.
+NO_FIELDS = {
+    "POST /api/auth/create-initial-user/",  # there is a user
+    "POST /api/auth/login/",  # a wrong password is one of any characters
+    "POST /api/auth/totp/disable/", "POST /api/auth/totp/begin/",  # as many wrong passwords as one may try
+    "POST /api/auth/reset-password/none/", "POST /api/workspace/register/none/", "PUT /api/workspace/members/none/",
+    "POST /api/workspaces/switch/",  # an id like others, of no workspace
+}
+
+
 def refused(answer):
     assert 400 <= answer.status < 500, answer
     return answer
@@ -140,6 +150,7 @@ def named(answer, name):
         attrs = [e["attr"] for e in answer.json()["errors"]]
         assert any(a == name or a.startswith(name + ".") for a in attrs), (name, answer)
         return True
+    assert answer.method + " " + re.sub("/none/.*", "/none/", answer.path) in NO_FIELDS, (name, answer)
     return False
 
 
