@@ -128,6 +128,17 @@ def send(own, boss):
     return Caller(own, boss)
 
 
+# What is refused before the fields are looked at, or for what no rule of a field can say. All others name the field.
+NO_FIELDS = {
+    "POST /api/auth/create-initial-user/",  # there is a user
+    "POST /api/auth/login/",  # a wrong password is one of any characters
+    "POST /api/auth/totp/disable/", "POST /api/auth/totp/begin/",  # as many wrong passwords as one may try
+    "POST /api/auth/reset-password/none/", "POST /api/workspace/register/none/", "PUT /api/workspace/members/none/",
+    "PUT /api/console/workspaces/none/",  # the workspace is looked for first
+    "POST /api/workspaces/switch/",  # an id like others, of no workspace
+}
+
+
 def refused(answer):
     assert 400 <= answer.status < 500, answer
     return answer
@@ -140,6 +151,7 @@ def named(answer, name):
         attrs = [e["attr"] for e in answer.json()["errors"]]
         assert any(a == name or a.startswith(name + ".") for a in attrs), (name, answer)
         return True
+    assert answer.method + " " + re.sub("/none/.*", "/none/", answer.path) in NO_FIELDS, (name, answer)
     return False
 
 
@@ -244,3 +256,70 @@ def test_a_bad_place_is_not_found(send, route):
             continue  # refused at the head, before the body was there
         refused(answer)
         assert "Set-Cookie" not in answer.headers or answer.headers["Set-Cookie"] != "x=1", answer
+
+
+NUMBERS = [(r, kind, f) for r in tables.routes() for kind in ("body", "query") for f in r[kind]
+           if f["type"] in ("INT", "NUM")]
+
+
+@pytest.mark.parametrize("case", NUMBERS, ids=lambda c: f"{name_of(c[0])}:{c[2]['name']}")
+def test_numbers_out_of_bounds_are_named(send, case):
+    route, kind, field = case
+    bad = ["x", "1 ", "0x10", "", "٣"]
+    if field["min"] or field["max"]:
+        around = (field["min"] - 1, field["max"] + 1, 2**63 - 1, -2**63)
+        bad += [n for n in around if not field["min"] <= n <= field["max"] and -2**63 <= n < 2**63]
+    beyond = [2**63, -2**63 - 1, 10**40]
+    for value in bad + beyond:
+        if kind == "query":
+            answer = send(route, path_of(route, [(field["name"], quote(str(value)))]))
+        else:
+            answer = send(route, path_of(route), placed(route["body"], (field["name"],), field, value))
+        if kind == "body" and value in beyond:
+            assert refused(answer).status == 400 and answer.json()["errors"][0]["code"] == "parse_error", answer
+        else:
+            named(answer, field["name"])
+
+
+DOMAINS = ("exämple.com", "\u0430pple.com", "ｅxample.com", "a\u200bb.com", "\u202emoc.com", "例え.テスト", "a。com",
+           "ß.de", "İ.com", "\U0001f4a3.com", "a..com", ".com", "-a.com", "a-.com", "a b.com", "a.com/", "a.com:80",
+           "a" * 64 + ".com", "{env.X}.com", "a.com\r\nb.com", "*.*.com", "a.*.com", "user@a.com", "1.2.3.4", "[::1]")
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=ascii)
+def test_domains_that_are_none_are_named(send, domain):
+    change = next(r for r in tables.routes() if r["body_schema"] == "ServiceChangeRequest")
+    deploy = next(r for r in tables.routes() if r["name"] == "deploy")
+    body = {"field": "urls", "type": "ADD", "new_value": {"domain": domain, "associated_port": 80}}
+    assert named(send(change, path_of(change), body), "new_value.domain")
+    body = {"image": "app:1", "project": "default", "environment": "production", "port": 80, "domain": domain}
+    assert named(send(deploy, "/api/deploys/corpus/", body), "domain")
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "If-Match", "X-CSRFToken", "Cookie", "Authorization", "Host",
+                                  "Content-Type", "Content-Length", "X-Forwarded-For", "Origin"])
+def test_headers_cannot_be_split_or_broken(own, boss, name):
+    """By hand, as no client sends such: no header of an answer is the caller's, and the daemon lives."""
+    import socket
+    body = b'{"slug": "by-header"}'
+    cookies = "; ".join(f"{k}={v}" for k, v in boss.cookies.items())
+    good = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": str(len(body)), "Cookie": cookies,
+            "X-CSRFToken": boss.cookies["csrftoken"], "Connection": "close"}
+    for bad in (b"a\rX-Evil: 1", b"a\n\tX-Evil: 1", b"a%0d%0aX-Evil: 1", b"a\x00b", b"a\x01b", b"\xff\xfe", b"\xc0\xaf",
+                b"a" * 70000, b"-1", b"99999999999999999999999"):
+        head = {**{k: v.encode() for k, v in good.items()}, name: bad}
+        raw = b"POST /api/projects/ HTTP/1.1\r\n" + b"".join(
+            k.encode() + b": " + v + b"\r\n" for k, v in head.items()) + b"\r\n" + body
+        got = b""
+        with socket.create_connection(("127.0.0.1", own.port), timeout=15) as s:
+            try:
+                s.sendall(raw)
+                while part := s.recv(65536):
+                    got += part
+            except ConnectionResetError:
+                pass
+        head_of_answer = got.split(b"\r\n\r\n")[0]
+        assert b"x-evil" not in head_of_answer.lower(), (bad, got)
+        assert not got.startswith(b"HTTP/1.1 5"), (bad, got[:500])
+    assert boss.get("/api/projects/").status == 200
+    boss.delete("/api/projects/by-header/")

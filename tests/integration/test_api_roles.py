@@ -1,7 +1,11 @@
 """Who may call what: each route of the C table as each kind of caller, allowed or refused as the table says.
 
 The callers belong to a workspace of their own. Objects are named that do not exist, so that an allowed call is a 404 or a
-400 and changes nothing, while a refused one is a 401 or a 403: who may not call learns nothing about what there is."""
+400 and changes nothing, while a refused one is a 401 or a 403: who may not call learns nothing about what there is.
+
+The second half is about things that do exist: in another workspace, in another project, under another service.
+"""
+import re
 import secrets
 
 import pytest
@@ -20,7 +24,7 @@ OWN_REFUSALS = {"login": 401, "create_initial_user": 403, "check_certificates": 
 
 class World:
     def __init__(self):
-        self.daemon = Daemon()
+        self.daemon, self.logins = Daemon(), 0
         self.daemon.start(ZN_RATE_ACCOUNT="0")
         self.superuser = self.daemon.first_admin()
         query = self.daemon.postgres.query
@@ -52,12 +56,14 @@ class World:
     def log_in(self, name):
         c = self.daemon.client()
         c.get("/api/csrf/")
-        assert c.post("/api/auth/login/", {"username": name, "password": PASSWORD}).status == 201
+        self.logins += 1  # each from another address, as strangers are few a minute
+        assert c.post("/api/auth/login/", {"username": name, "password": PASSWORD},
+                      headers={"X-Forwarded-For": f"10.7.0.{self.logins}"}).status == 201
         c.name = name
         return c
 
-    def call(self, who, method, path, body=None, client=None):
-        headers = {"If-Match": '"nobody has seen this"'} if method in ("PUT", "PATCH", "DELETE") else {}
+    def call(self, who, method, path, body=None, client=None, stale=True):
+        headers = {"If-Match": '"nobody has seen this"'} if stale and method in ("PUT", "PATCH", "DELETE") else {}
         if who in TOKENS:
             client = self.daemon.client()
             headers["Authorization"] = f"Bearer {self.tokens[who]}"
@@ -73,7 +79,6 @@ def world():
     w = World()
     yield w
     assert w.daemon.stop() == 0
-
 
 
 def may(route, who):
@@ -94,7 +99,6 @@ def may(route, who):
 
 
 def concrete(path):
-    import re
     return re.sub(r"\{[^}]*\}", "no-such-thing", path) + "/"
 
 
@@ -183,3 +187,174 @@ def test_a_token_is_never_more_than_its_owner(world):
     finally:
         query("update membership set role = 50 where user_id = (select id from app_user where username = %s)",
               (world.clients["owner"].name,))
+
+
+# --- things that exist -------------------------------------------------------------------------------------------
+
+PLACE = "/api/projects/{project_slug}/{env_slug}/"
+# Tables that tell of calls, whatever comes of them.
+TELLING = ("audit_entry", "audit_head", "idempotency_key", "api_token", "schema_migration")
+
+
+def furnish(world, who, slug):
+    """A project with one of everything, made by who: what stands in paths, by its name there, and ids for bodies."""
+    c, place = world.clients[who], f"/api/projects/{slug}/staging/"
+
+    def made(answer):
+        assert answer.status in (200, 201), answer
+        return answer.json()
+    project = made(c.post("/api/projects/", {"slug": slug}))
+    made(c.post(f"/api/projects/{slug}/create-environment/", {"name": "staging"}))
+    deployment = made(c.put("/api/deploys/app", {"image": "app:1", "project": slug, "environment": "staging",
+                                                 "volumes": [{"container_path": "/data"}]}))
+    service = made(c.put(f"{place}request-service-changes/app/", {"field": "command", "new_value": "run"}))
+    made(c.post(f"{place}variables/", {"key": "A", "value": "b"}))
+    workspace = c.get("/api/workspace/").json()["id"]
+    credential = f"reg_cred_{secrets.token_hex(5)}a"
+    world.daemon.postgres.query(
+        "insert into registry_credential (id, workspace_id, slug, registry_type, url, password_sealed, key_id)"
+        " select %s, %s, %s, 'GENERIC', 'https://127.0.0.1:1', value_sealed, key_id from environment_variable limit 1",
+        (credential, workspace, slug))
+    world.daemon.postgres.query("update deployment set status = 'HEALTHY', is_current_production = true,"
+                                " finished_at = now() where hash = %s", (deployment["hash"],))
+    guest = world.person(f"{slug}-guest", 10, workspace)
+    members = c.get("/api/workspace/members/?per_page=100").json()["results"]
+    sessions = world.log_in(c.name).get("/api/auth/sessions/").json()
+    invitation = made(c.post("/api/workspace/invite-user/", {"username": f"{slug}-invited", "role": 30}))
+    ids = {"variables": c.get(f"{place}variables/").json()[0]["id"],
+           "credentials": credential,
+           "invitations": invitation["id"],
+           "tokens": made(c.post("/api/tokens/", {"name": slug, "scope": "read"}))["id"],
+           "sessions": next(s for s in sessions if s["current"])["id"]}
+    return {"slug": slug, "project_slug": slug, "env_slug": "staging", "service_slug": "app", "service": "app",
+            "deployment_hash": deployment["hash"], "change_id": service["unapplied_changes"][0]["id"],
+            "membership_id": next(m["id"] for m in members if m["user"]["username"] == guest.name),
+            "token": invitation["token"], "ids": ids, "service_id": service["id"], "project_id": project["id"],
+            "volume_id": service["volumes"][0]["id"], "workspace_id": workspace}
+
+
+@pytest.fixture(scope="module")
+def theirs(world):
+    return furnish(world, "owner", "theirs")
+
+
+@pytest.fixture(scope="module")
+def mine(world, theirs):
+    return furnish(world, "outsider", "mine")
+
+
+@pytest.fixture(scope="module")
+def beside(world, theirs):
+    """Another project of the same workspace."""
+    return furnish(world, "owner", "beside")
+
+
+def address(route, things, inner=None):
+    """The route's path to these things; inner: whose are those that lie in a service or an environment."""
+    def fill(m):
+        name, whose = m[1], inner or things
+        if name == "id":
+            return str(whose["ids"][route["path"][:m.start()].rstrip("/").split("/")[-1]])
+        return str((whose if name in INNER else things)[name])
+    return re.sub(r"\{(\w+)\}", fill, route["path"]) + "/"
+
+
+INNER = ("deployment_hash", "change_id")
+HELD = [r for r in routes() if "{" in r["path"] and r["scope"] in (*ROLES, "SESSION")]
+NESTED = [r for r in HELD if re.search(r"\{(deployment_hash|change_id)\}|variables/\{id\}", r["path"])]
+
+
+def right_body(route, things):
+    """As right as it can be said by the names of fields, so that a refusal is about the place."""
+    if route["method"] not in ("POST", "PUT", "PATCH"):
+        return None
+    known = {"field": "command", "new_value": "", "image": "app:2", "key": "B", "value": "c", "name": "later",
+             "desired_state": "stop", "service_ids": [things["service_id"]], "role": 30, "project": things["slug"],
+             "environment": "staging", "username": "u", "password": "p", "url": "https://r.example", "slug": "renamed"}
+    wanted = {f["name"] for f in route["body"] if f["required"]} | \
+        ({"project", "environment"} if route["name"] == "deploy" else set())
+    body = {name: known[name] for name in wanted}
+    body.update({"project_update": {"description": "changed"}, "service_request_change": {"new_value": "walk"},
+                 "service_request_variables": {"new_value": "C=d"}}.get(route["name"], {}))
+    return body
+
+
+def contents(world):
+    """What every table holds, as a sum."""
+    query = world.daemon.postgres.query
+    tables = [t for t, in query("select tablename from pg_tables where schemaname = 'public'") if t not in TELLING]
+    return {t: query(f"select md5(coalesce(string_agg(t::text, ',' order by t::text), '')) from {t} t")[0][0]
+            for t in tables}
+
+
+def test_things_of_another_workspace_do_not_exist(world, theirs, mine):
+    """The owner of another workspace, on each route that names a thing: as if it were not there, and it stays as it is."""
+    before = contents(world)
+    answers = [world.call("outsider", r["method"], address(r, theirs), right_body(r, theirs), stale=False)
+               for r in HELD]
+    assert [a for a in answers if a.status != 404] == []
+    assert contents(world) == before
+
+
+@pytest.mark.parametrize("who", ["outsider", "owner"])
+def test_a_thing_is_only_where_it_lies(world, theirs, mine, beside, who):
+    """One's own service, with a deployment, a change or a variable of another workspace or of another project in it."""
+    here = mine if who == "outsider" else beside
+    before = contents(world)
+    assert len(NESTED) >= 8
+    answers = [world.call(who, r["method"], address(r, here, theirs), right_body(r, here), stale=False)
+               for r in NESTED]
+    assert [a for a in answers if a.status != 404] == []
+    assert contents(world) == before
+
+
+def test_ids_of_another_workspace_in_a_body_are_refused(world, theirs, mine):
+    place = "/api/projects/mine/staging/"
+    before = contents(world)
+    asked = (
+        ("PUT", f"{place}bulk-toggle-services/", {"desired_state": "stop", "service_ids": [theirs["service_id"]]}),
+        ("PUT", f"{place}bulk-deploy-services/", {"service_ids": [theirs["service_id"]]}),
+        ("POST", f"{place}create-service/docker/",
+         {"slug": "b", "image": "app:1", "container_registry_credentials_id": theirs["ids"]["credentials"]}),
+        ("PUT", f"{place}request-service-changes/app/",
+         {"field": "source", "new_value": {"image": "app:3",
+                                           "container_registry_credentials_id": theirs["ids"]["credentials"]}}),
+        ("PUT", f"{place}request-service-changes/app/",
+         {"field": "shared_volumes", "type": "ADD",
+          "new_value": {"volume_id": theirs["volume_id"], "container_path": "/theirs"}}),
+        ("PUT", f"/api/workspace/members/{mine['membership_id']}/permissions/",
+         {"role": 10, "accessible_project_ids": [theirs["project_id"]]}),
+        ("POST", "/api/workspace/invite-user/",
+         {"username": "cat", "role": 10, "accessible_project_ids": [theirs["project_id"]]}),
+        ("POST", "/api/workspace/transfer-ownership/", {"new_owner_id": theirs["membership_id"]}),
+        ("POST", "/api/workspaces/switch/", {"workspace_id": theirs["workspace_id"]}))
+    answers = [world.clients["outsider"].call(*a) for a in asked]
+    assert [a for a in answers if a.status not in (400, 404, 409)] == []
+    assert contents(world) == before
+
+
+def test_a_guest_reads_nothing_of_the_other_projects(world, theirs):
+    """Every route that a guest may call, in a project that exists and is not the guest's."""
+    before, asked = contents(world), 0
+    for route in HELD:
+        if route["scope"] == "GUEST" and "slug}" in route["path"]:
+            a = world.call("guest", route["method"], address(route, theirs))
+            assert a.status == 404, (route["name"], a)
+            assert world.call("owner", route["method"], address(route, theirs)).status == 200, route["name"]
+            asked += 1
+    assert asked >= 3 and contents(world) == before
+    for path in ("/api/projects/", "/api/recent-deployments/", "/api/search-resources/?query=theirs"):
+        assert b"theirs" in world.call("owner", "GET", path).body, path
+        assert b"theirs" not in world.call("guest", "GET", path).body, path
+
+
+def test_the_owner_reaches_all_of_these(world):
+    """The paths of the tests above lead somewhere: they would be 404 for nothing otherwise."""
+    things, wrong = furnish(world, "owner", "reached"), []
+    for route in sorted(HELD, key=lambda r: r["method"] == "DELETE"):
+        if route["name"] in ("invitation_accept", "build_log"):
+            continue  # somebody else's; asks Loki, which is not there
+        a = world.call("owner", route["method"], address(route, things), right_body(route, things))
+        if a.status == 404 or a.status >= 500:
+            wrong.append(a)
+    assert wrong == []

@@ -24,11 +24,11 @@ static json_t *fields(const struct zn_jfield *tab, size_t n)
         for (const char *const *c = f->choices; c && *c; c++)
             json_array_append_new(choices, json_string(*c));
         json_array_append_new(
-            list, json_pack("{s:s,s:s,s:b,s:b,s:b,s:I,s:I,s:I,s:o,s:o,s:s?,s:s?}", "name", f->name, "type",
+            list, json_pack("{s:s,s:s,s:b,s:b,s:b,s:I,s:I,s:I,s:o,s:o,s:s?,s:s?,s:b}", "name", f->name, "type",
                             types[f->type], "required", f->required, "nullable", f->nullable, "blank", f->blank,
                             "min", (json_int_t)f->min, "max", (json_int_t)f->max, "items", (json_int_t)f->items,
                             "choices", choices, "sub", fields(f->sub, f->nsub), "help", f->help, "format",
-                            f->format));
+                            f->format, "checked", f->check != NULL));
     }
     return list;
 }
@@ -48,11 +48,18 @@ static json_t *route(const struct zn_route *r, const char *area)
                                           [ZN_TOKEN_READ] = "READ", [ZN_TOKEN_DEPLOY] = "DEPLOY",
                                           [ZN_TOKEN_ADMIN] = "ADMIN" };
 
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:s?,s:s?,s:o,s:s?,s:o,s:o,s:b}", "method", r->method, "path",
+    static const char *const throttles[] = {
+        [ZN_THROTTLE_AUTO] = "AUTO", [ZN_THROTTLE_NONE] = "NONE", [ZN_THROTTLE_ANON] = "ANON",
+        [ZN_THROTTLE_TLS] = "TLS", [ZN_THROTTLE_REGISTRATION] = "REGISTRATION",
+        [ZN_THROTTLE_WEBHOOK] = "WEBHOOK",
+    };
+
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:s?,s:s?,s:o,s:s?,s:o,s:o,s:b,s:s}", "method", r->method, "path",
                      r->path, "area", area, "scope", scopes[r->scope], "token", tokens[zn_route_token(r)],
                      "loop", r->lane == ZN_LANE_LOOP, "name", r->name, "summary", r->summary, "body",
                      fields(r->body.tab, r->body.n), "body_schema", r->body_schema, "query",
-                     fields(r->query.tab, r->query.n), "answers", answers(r), "conflicts", r->conflicts);
+                     fields(r->query.tab, r->query.n), "answers", answers(r), "conflicts", r->conflicts, "throttle",
+                     throttles[r->throttle]);
 }
 
 static int dump(void)
