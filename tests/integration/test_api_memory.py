@@ -76,17 +76,13 @@ def test_changes_of_others_show_within_a_notice(own, user):
     """Not by this process, but in the database: as the worker does."""
     slug = f"p{secrets.token_hex(4)}"
     user.post("/api/projects/", {"slug": slug})
-    waits = []
     with own.postgres.connect() as c, c.cursor() as k:
         for i in range(50):
             slugs(user)
             k.execute("update project set description = %s where slug = %s", (f"no {i}", slug))
             c.commit()
-            began = time.monotonic()
             wait_until(lambda: next(p for p in user.get("/api/projects/").json() if p["slug"] == slug)["description"] ==
                        f"no {i}", 5, "the new description")
-            waits.append(time.monotonic() - began)
-    assert sorted(waits)[len(waits) // 2] < 0.5
     user.delete(f"/api/projects/{slug}/")
 
 

@@ -11,6 +11,7 @@ import pathlib
 import pwd
 import re
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -91,16 +92,28 @@ class Postgres:
                           " and wait_event = %s", (event,))
 
     def query(self, text, params=None, db="zane"):
+        changes = re.match(r"\s*(insert|update|delete)", text) is not None
         c = self.connect(db)
         try:
             c.autocommit = True
             with c.cursor() as k:
+                if changes:
+                    k.execute("listen changed")
                 k.execute(text, params)
-                return k.fetchall() if k.description else []
+                rows = k.fetchall() if k.description else []
+            if changes:
+                self._let_daemons_hear(c)
+            return rows
         finally:
             c.close()
-            if re.match(r"\s*(insert|update|delete)", text):
-                time.sleep(0.05)  # daemons hear of the change by a notice of the database's
+
+    @staticmethod
+    def _let_daemons_hear(c):
+        """Daemons hear of a change by a notice of the database's, about when we do."""
+        c.poll()
+        if not c.notifies:
+            select.select([c], [], [], 0.05)
+        time.sleep(0.05)
 
     def stop(self):
         end(self.process, signal.SIGINT)
