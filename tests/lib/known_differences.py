@@ -42,6 +42,7 @@ KNOWN = [
     Known("GET *", "304", "status", "the client has this version already (`If-None-Match`)"),
     Known("* /api/auth/*", "403", "status", "no CSRF token, a foreign `Origin`, an API token where a session is needed, a second first user"),
     Known("PUT /api/deploy-service/docker/*", "403", "status", "a foreign page made a browser send it"),
+    Known("POST /api/workspace/invitations/*/accept/", "403", "status", "an API token where a session is needed"),
     Known("POST /api/workspaces/switch/", "404", "status", "not a workspace of the caller's"),
     Known("POST /api/workspace/transfer-ownership/", "404", "status", "nobody in the workspace has this id"),
     Known("* *", "409", "status", "a name is taken, something is in use or under way: said of all routes, not of a few"),
