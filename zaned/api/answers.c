@@ -122,6 +122,10 @@ void zn_answer_end(struct zn_call *c, struct zn_reply *reply)
 
     if (f && answer)
         zn_cache_put(c->api->answers, f->key, f->seen, KEPT_MS, answer);
+    /* It may have read what no notice told of yet. Whoever gets it must not be given something older that was
+     * worked out meanwhile, so that is forgotten. */
+    if (f && f->seen != zn_cache_generation(c->api->answers))
+        zn_cache_raise(c->api->answers);
     if (f)
         land(f, answer);
     c->flight = NULL;
