@@ -277,6 +277,16 @@ def test_a_login_is_not_sent_to_another_registry(full, login):
     change(full, "full", "source", {"image": f"{REGISTRY}/app:1", "container_registry_credentials_id": login}, "UPDATE")
 
 
+def test_no_part_of_the_platform_is_taken_for_a_registry(full, login):
+    """By number, as the API's container could reach it."""
+    part = full.engine.call("GET", "/containers/json?filters=" + urllib.parse.quote(json.dumps(
+        {"label": ["com.docker.swarm.service.name=zn-loki"]})))[0]
+    address = part["NetworkSettings"]["Networks"]["zn-control"]["IPAddress"]
+    body = {"slug": "loki", "registry_type": "GENERIC", "url": f"http://{address}:3100", "username": USER, "password": PASSWORD}
+    refused = full.api("POST", "/registries/credentials/", body, ok=(400,))
+    assert b"the platform's own" in refused.body, refused.body
+
+
 def test_a_port_that_another_process_has(full, login):
     taken = HOST_PORT + 1
     listener = full.ns.call(lambda: socket.create_server(("0.0.0.0", taken)))

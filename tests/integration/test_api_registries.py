@@ -114,10 +114,12 @@ def test_a_registry_without_a_login_needs_no_credentials(admin, body):
 @pytest.mark.parametrize("field,value,code", [
     ("url", "ftp://x", "invalid"), ("url", "http://", "invalid"), ("url", "http://user:pw@host", "invalid"),
     ("url", "http://zn-postgres:5432", "invalid"), ("url", "http://ZN-postgres", "invalid"),
-    ("url", "http://%7An-postgres", "invalid"), ("url", "https://host?x", "invalid"), ("url", "http://host/a b\x7f", "invalid"),
+    ("url", "http://%7An-postgres", "invalid"), ("url", "http://tasks.zn-postgres:5432", "invalid"),
+    ("url", "http://tasks.ZN-postgres.", "invalid"), ("url", "http://0123456789ab.zn-control:3100", "invalid"),
+    ("url", "https://host?x", "invalid"), ("url", "http://host/a b\x7f", "invalid"),
     ("url", "http://h\r\nX: y", "invalid"),
     ("registry_type", "OTHER", "invalid_choice"), ("slug", "a b", "invalid"), ("slug", "x" * 51, "max_length"),
-    ("username", "", "blank"), ("password", "a\x00b", "invalid"), ("username", "a\nb", "invalid")])
+    ("username", "", "blank"), ("password", "a\x00b", "invalid"), ("password", "a\x1bb", "invalid"), ("username", "a\nb", "invalid")])
 def test_bad_fields(admin, body, field, value, code):
     a = admin.post(LIST, {**body, field: value})
     assert a.status == 400 and (a.errors() == [(field, code)] or a.errors()[0][1] == "parse_error"), a
@@ -132,6 +134,23 @@ def test_metadata_addresses_are_not_asked(admin, body, host):
     assert a.status == 400 and time.monotonic() - began < 4 and "no registry can be" in detail(a), a
 
 
+def own_address():
+    """Of this machine, on a network that is not loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect(("192.0.2.1", 9))  # sends nothing
+        return s.getsockname()[0]
+
+
+def test_networks_that_the_api_is_on_are_not_asked(admin, body, fake):
+    """In the appliance these are the platform's: Loki, say, does things for whoever sends it a GET."""
+    there = own_address()
+    for url in (f"http://{there}:9", f"http://[::ffff:{there}]:9"):
+        a = admin.post(LIST, {**body, "url": url})
+        assert a.status == 400 and "the platform's own" in detail(a), a
+    a = admin.post(LIST, {**body, "url": fake(realm=f"http://{there}:9/shutdown").url})
+    assert a.status == 400 and "the platform's own" in detail(a), a
+
+
 class Fake(http.server.ThreadingHTTPServer):
     """Does what the real one does not do here: tokens of another service, redirects, silence. The paths that were
     asked for are in .asked, with their Authorization."""
@@ -141,7 +160,7 @@ class Fake(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.realm, self.redirect, self.silent, self.drip = realm or f"{self.url}/token", redirect, silent, drip
-        self.asked, self.released = [], threading.Event()
+        self.asked, self.released, self.password = [], threading.Event(), "right-password"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self):
@@ -161,7 +180,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fake.redirect and path == "/v2/":
             self.answer(302, b"", ("Location", fake.redirect))
         elif path == "/token":
-            ok = given == "Basic " + base64.b64encode(b"robot:right-password").decode()
+            ok = given.startswith("Basic ") and base64.b64decode(given[6:]).decode().split(":", 1)[1] == fake.password
             self.answer(200 if ok else 401, json.dumps({"token": TOKEN}).encode())
         elif given == f"Bearer {TOKEN}":
             self.answer(200, b"{}")
@@ -219,6 +238,7 @@ def test_the_login_goes_nowhere_but_to_its_registry(admin, body, fake):
                       ({"realm": "HTTP://ZN-caddy:2019/stop"}, "login service"),
                       ({"realm": "http://%7an-caddy:2019/stop"}, "login service"),
                       ({"realm": "http://x@zn-caddy:2019/stop"}, "login service"),
+                      ({"realm": "http://tasks.zn-loki:3100/ingester/shutdown"}, "login service"),
                       ({"realm": "file:///etc/passwd"}, "login service"),
                       ({"realm": "http://169.254.169.254/latest"}, "no registry can be")):
         f = fake(**how)
@@ -226,6 +246,16 @@ def test_the_login_goes_nowhere_but_to_its_registry(admin, body, fake):
         assert a.status == 400 and says in detail(a), (how, a)
         assert all(not given for _, given in f.asked), (how, f.asked)
     assert other.asked == []
+
+
+def test_a_password_of_several_lines(admin, body, fake):
+    """Google's registries take the file of a key."""
+    f, key = fake(), json.dumps({"type": "service_account", "private_key": "-----\nA\n-----\n"}, indent=2) + "\n"
+    f.password = key
+    made = admin.post(LIST, {**body, "registry_type": "GOOGLE_ARTIFACT", "url": f.url, "username": "_json_key", "password": key})
+    assert made.status == 201, made
+    assert admin.get(f"{LIST}{made.json()['id']}/test/").status == 200
+    assert base64.b64decode(f.asked[1][1].removeprefix("Basic ")).decode() == f"_json_key:{key}"
 
 
 def test_a_certificate_that_nobody_vouches_for(admin, body, fake, tmp_path):

@@ -57,17 +57,18 @@ static const char *check_slug(const void *val)
                : NULL;
 }
 
+/* A password may have several lines: Google's registries take the JSON file of a key. */
 static const struct zn_jfield create_fields[] = {
     ZN_J(registry_in, registry_type, STR, .min = 1, .choices = types),
     ZN_J(registry_in, username, STR, .required = true, .min = 1, .max = MAX_USERNAME, .check = zn_rule_name),
-    ZN_J(registry_in, password, STR, .required = true, .min = 1, .max = MAX_PASSWORD, .check = zn_rule_name),
+    ZN_J(registry_in, password, STR, .required = true, .min = 1, .max = MAX_PASSWORD, .check = zn_rule_text),
     ZN_J(registry_in, url, STR, .min = 1, .max = MAX_ADDRESS, .check = check_address, .format = "uri",
          .help = "Required unless the type is DOCKER_HUB, GITHUB or GITLAB: these have places of their own"),
     ZN_J(registry_in, slug, STR, .required = true, .min = 1, .max = MAX_SLUG, .check = check_slug),
 };
 static const struct zn_jfield patch_fields[] = {
     ZN_J(registry_in, username, STR, .min = 1, .max = MAX_USERNAME, .check = zn_rule_name),
-    ZN_J(registry_in, password, STR, .min = 1, .max = MAX_PASSWORD, .check = zn_rule_name,
+    ZN_J(registry_in, password, STR, .min = 1, .max = MAX_PASSWORD, .check = zn_rule_text,
          .help = "Required if the url names another host: the one that is kept is not sent there"),
     ZN_J(registry_in, url, STR, .min = 1, .max = MAX_ADDRESS, .check = check_address, .format = "uri"),
     ZN_J(registry_in, slug, STR, .min = 1, .max = MAX_SLUG, .check = check_slug),

@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -26,7 +28,7 @@ struct check {
     char challenge[CHALLENGE_MAX]; /* value of its WWW-Authenticate */
     struct zn_buf body;
     const char *next; /* where it redirects to; NULL = nowhere */
-    bool forbidden;   /* an address was not connected to */
+    const char *forbidden; /* why an address was not connected to; NULL = none was kept back */
 };
 
 struct login {
@@ -73,24 +75,63 @@ static bool is_forbidden(const struct sockaddr *sa)
     return true;
 }
 
+/* The address proper: its bytes, *ret of them; NULL for a family that is not known here. */
+static const unsigned char *address_bytes(const struct sockaddr *sa, size_t *ret)
+{
+    *ret = 4;
+    if (sa->sa_family == AF_INET)
+        return (const unsigned char *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+    if (sa->sa_family != AF_INET6)
+        return NULL;
+    const struct in6_addr *in = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(in))
+        return in->s6_addr + 12;
+    *ret = 16;
+    return in->s6_addr;
+}
+
+static bool is_within(const struct sockaddr *sa, const struct ifaddrs *net)
+{
+    size_t n, nnet, nmask;
+    const unsigned char *a = address_bytes(sa, &n), *b = address_bytes(net->ifa_addr, &nnet);
+    const unsigned char *mask = address_bytes(net->ifa_netmask, &nmask);
+
+    if (!a || !b || !mask || n != nnet || n != nmask)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((a[i] ^ b[i]) & mask[i])
+            return false;
+    return true;
+}
+
+/* The networks that this container itself is on are the platform's: its parts have no name there that a number
+ * would not stand for. Loopback is not one of them. */
+static bool is_neighbour(const struct sockaddr *sa)
+{
+    struct ifaddrs *all;
+    bool found = false;
+
+    if (getifaddrs(&all) < 0)
+        return true; /* not known: not asked */
+    for (const struct ifaddrs *i = all; i && !found; i = i->ifa_next)
+        found = i->ifa_addr && i->ifa_netmask && !(i->ifa_flags & IFF_LOOPBACK) && is_within(sa, i);
+    freeifaddrs(all);
+    return found;
+}
+
 /* After the name was looked up, so that no name gets around it. */
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
 {
     struct check *k = arg;
 
     (void)purpose;
-    if (is_forbidden(&addr->addr)) {
-        k->forbidden = true;
+    if (is_forbidden(&addr->addr))
+        k->forbidden = "its address is one where no registry can be";
+    else if (is_neighbour(&addr->addr))
+        k->forbidden = "its address is on a network of the platform's own";
+    if (k->forbidden)
         return CURL_SOCKET_BAD;
-    }
     return socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
-}
-
-bool zn_registry_is_ours(const char *url)
-{
-    char host[ZN_REGISTRY_HOST];
-
-    return zn_url_registry(url, host) && zn_starts_with(host, "zn-");
 }
 
 /* Without the port, of which http and https have one each. */
@@ -100,6 +141,26 @@ static void cut_port(char *host)
 
     if (colon)
         *colon = '\0';
+}
+
+/* "zn-loki", and what the engine's name server knows it by besides: "tasks.zn-loki", "….zn-control". */
+static bool host_is_ours(const char *host)
+{
+    char name[ZN_REGISTRY_HOST];
+
+    snprintf(name, sizeof name, "%s", host);
+    cut_port(name);
+    for (size_t n = strlen(name); n && name[n - 1] == '.'; n--)
+        name[n - 1] = '\0';
+    const char *last = strrchr(name, '.');
+    return zn_starts_with(name, "zn-") || (last && zn_starts_with(last + 1, "zn-"));
+}
+
+bool zn_registry_is_ours(const char *url)
+{
+    char host[ZN_REGISTRY_HOST];
+
+    return zn_url_registry(url, host) && host_is_ours(host);
 }
 
 static bool same_host(const char *a, const char *b)
@@ -175,7 +236,7 @@ static int perform(CURL *c, struct check *k, struct zn_err *err)
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
     CURLcode r = curl_easy_perform(c);
     if (k->forbidden)
-        return zn_fail(err, ZN_UNAVAILABLE, "its address is one where no registry can be");
+        return zn_fail(err, ZN_UNAVAILABLE, "%s", k->forbidden);
     if (r == CURLE_WRITE_ERROR)
         return zn_fail(err, ZN_INVALID, "the registry answers with more than %d KiB", ANSWER_MAX / 1024);
     if (r != CURLE_OK)
@@ -197,7 +258,7 @@ static int get_once(struct check *k, const char *url, const struct login *as, st
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     if (left <= 0)
         return zn_fail(err, ZN_UNAVAILABLE, "it took longer than %d s", (int)(DEADLINE_MS / 1000));
-    if (!zn_url_registry(url, host) || zn_starts_with(host, "zn-"))
+    if (!zn_url_registry(url, host) || host_is_ours(host))
         return zn_fail(err, ZN_INVALID, "this is no address of a registry: %.150s", url);
     zn_buf_clear(&k->body);
     k->challenge[0] = '\0';
@@ -270,7 +331,7 @@ static int fetch_token(struct check *k, const char *base, const struct login *lo
     challenge_value(k->challenge, "service", service, sizeof service);
     const char *url = zn_arena_printf(k->arena, "%s%cservice=%s&account=%s", realm, strchr(realm, '?') ? '&' : '?',
                                       escaped(k->arena, service), escaped(k->arena, login->username));
-    if (!url || !zn_url_registry(realm, host) || zn_starts_with(host, "zn-"))
+    if (!url || !zn_url_registry(realm, host) || host_is_ours(host))
         return zn_fail(err, ZN_INVALID, "the registry names no login service that could be asked");
     if (is_downgrade(base, url))
         return zn_fail(err, ZN_INVALID, "the registry's login service has no TLS, so the password is not sent there");

@@ -10,8 +10,8 @@
 
 /* Some seconds, over the network: never inside a transaction. ZN_INVALID says what the registry did not like,
  * or that it asks for no login; ZN_UNAVAILABLE that it could not be reached; ZN_BUSY that enough of these
- * run already. Link-local and cloud metadata addresses and the platform's own parts are not asked,
- * whoever names them: the url, a redirect or a token service. */
+ * run already. Link-local and cloud metadata addresses and the platform's own names and networks are not
+ * asked, whoever names them: the url, a redirect or a token service. */
 int zn_registry_check(struct zn_arena *a, const char *url, const char *username, const char *password,
                       struct zn_err *err);
 
