@@ -19,7 +19,7 @@
 #include "zaned/workflows/lines.h"
 #include "zaned/workflows/monitor.h"
 #include "zaned/workflows/outbox.h"
-#include "zaned/workflows/periodic.h"
+#include "base/periodic.h"
 #include "zaned/workflows/reconcile.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
@@ -174,8 +174,12 @@ static void fill_work(struct worker_role *r)
 
 static int start_shipper(struct worker_role *r, struct zn_err *err)
 {
-    struct zn_periodic_config c = { "build log", zn_lines_ship, &r->lines, LINES_MS, LINES_MS,
-                                    LINES_MAX_MS };
+    struct zn_periodic_config c = { .name = "build log",
+                                    .fn = zn_lines_ship,
+                                    .arg = &r->lines,
+                                    .period_ms = LINES_MS,
+                                    .retry_first_ms = LINES_MS,
+                                    .retry_max_ms = LINES_MAX_MS };
 
     r->lines = (struct zn_lines){ r->work.store, &r->loki };
     if (zn_loki_init(&r->loki, r->cfg->loki_url, err) < 0)

@@ -1,19 +1,14 @@
 #include "zaned/api/events.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/blob.h"
 #include "base/clock.h"
 #include "base/http.h"
-#include "base/log.h"
+#include "base/periodic.h"
 
 enum { RING = 256, ID_SIZE = 64, LINE_MAX_BYTES = 1 << 20, READERS_MAX = 1000 };
 static const int64_t ASK_MS = 2000, STREAM_MS = 86400000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000;
@@ -40,9 +35,7 @@ struct reader {
 
 struct zn_events {
     char *socket;
-    int wake; /* eventfd: readable for good once it stops */
-    atomic_bool stop;
-    pthread_t thread;
+    struct zn_periodic *thread;
     pthread_mutex_t lock;
     struct frame ring[RING];
     uint64_t n; /* frames so far: the next goes to ring[n % RING] */
@@ -129,17 +122,19 @@ static int on_bytes(void *arg, const char *p, size_t n)
     return e->line.failed || e->frame.failed ? -1 : 0;
 }
 
-static int listen_once(struct zn_events *e, struct zn_err *err)
+static int listen_once(struct zn_events *e, int cancel_fd, struct zn_err *err)
 {
     ZN_AUTO(zn_http_resp_done) struct zn_http_resp resp = { 0 };
     struct zn_http_req req = { .unix_path = e->socket, .method = "GET", .target = "/v1/events",
                                .deadline_ms = STREAM_MS, .silence_ms = SILENCE_MS, .sink = on_bytes, .sink_arg = e,
-                               .cancel_fd = e->wake };
+                               .cancel_fd = cancel_fd };
 
     zn_buf_clear(&e->frame);
     zn_buf_clear(&e->line);
     e->id[0] = '\0';
-    return zn_http_call(&req, &resp, err);
+    if (zn_http_call(&req, &resp, err) < 0)
+        return -1;
+    return zn_fail(err, ZN_UNAVAILABLE, "the stream ended");
 }
 
 /* While the supervisor is away, nobody else keeps readers and what is between awake. */
@@ -151,33 +146,25 @@ static void beat(struct zn_events *e)
         publish(e, "", text, sizeof text - 1);
 }
 
-static void *events_main(void *arg)
+/* One connection to the supervisor; one that brought something was none that failed. */
+static int session(void *arg, struct zn_periodic *self, struct zn_err *err)
 {
     struct zn_events *e = arg;
-    unsigned failures = 0;
+    uint64_t before = e->n;
+    int r = listen_once(e, zn_periodic_stop_fd(self), err);
 
-    while (!atomic_load(&e->stop)) {
-        struct pollfd p = { .fd = e->wake, .events = POLLIN };
-        struct zn_err err = { 0 };
-        uint64_t before = e->n;
-
-        listen_once(e, &err);
-        if (atomic_load(&e->stop))
-            break;
-        failures = e->n > before + 1 ? 0 : failures + 1;
-        set_away(e, true);
-        beat(e);
-        if (failures % 20 == 1)
-            zn_warn("events of the supervisor: %s", err.msg[0] ? err.msg : "the stream ended");
-        poll(&p, 1, (int)zn_backoff_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS, failures * 2654435761u));
-    }
-    return NULL;
+    if (zn_periodic_stopping(self))
+        return 0;
+    if (e->n > before + 1)
+        r = 0;
+    set_away(e, true);
+    beat(e);
+    return r;
 }
 
 int zn_events_start(const char *socket, struct zn_events **ret, struct zn_err *err)
 {
     struct zn_events *e = calloc(1, sizeof *e);
-    int r;
 
     if (!e || !(e->socket = strdup(socket))) {
         free(e);
@@ -185,14 +172,17 @@ int zn_events_start(const char *socket, struct zn_events **ret, struct zn_err *e
     }
     e->frame = e->line = ZN_BUF(LINE_MAX_BYTES);
     pthread_mutex_init(&e->lock, NULL);
-    e->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r = e->wake < 0 ? errno : pthread_create(&e->thread, NULL, events_main, e);
-    if (r) {
-        if (e->wake >= 0)
-            close(e->wake);
+    struct zn_periodic_config c = { .name = "events of the supervisor",
+                                    .fn = session,
+                                    .arg = e,
+                                    .period_ms = RETRY_FIRST_MS,
+                                    .retry_first_ms = RETRY_FIRST_MS,
+                                    .retry_max_ms = RETRY_MAX_MS };
+    if (zn_periodic_start(&c, &e->thread, err) < 0) {
+        pthread_mutex_destroy(&e->lock);
         free(e->socket);
         free(e);
-        return zn_fail_errno(err, r, "starting the thread of events");
+        return -1;
     }
     *ret = e;
     return 0;
@@ -200,20 +190,14 @@ int zn_events_start(const char *socket, struct zn_events **ret, struct zn_err *e
 
 void zn_events_stop(struct zn_events *e)
 {
-    uint64_t one = 1;
-
     if (!e)
         return;
-    atomic_store(&e->stop, true);
-    if (write(e->wake, &one, sizeof one) < 0)
-        zn_warn("events: eventfd: %s", strerror(errno));
-    pthread_join(e->thread, NULL);
+    zn_periodic_stop(e->thread);
     for (size_t i = 0; i < RING; i++)
         zn_blob_unref(e->ring[i].text);
     zn_buf_done(&e->frame);
     zn_buf_done(&e->line);
     pthread_mutex_destroy(&e->lock);
-    close(e->wake);
     free(e->socket);
     free(e);
 }

@@ -1,17 +1,12 @@
 #include "zaned/api/limits.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/periodic.h"
 #include "zaned/api/session.h"
 
 enum { ANON_LIMIT = 60, TLS_LIMIT = 60, REGISTRATION_LIMIT = 30, WEBHOOK_LIMIT = 60, WINDOW_S = 60 };
@@ -105,9 +100,8 @@ struct account {
 
 struct zn_limits {
     struct zn_sessions *sessions;
-    int a_minute, wake; /* wake: eventfd, readable for good once it stops */
-    atomic_bool stop;
-    pthread_t thread;
+    int a_minute;
+    struct zn_periodic *thread;
     pthread_mutex_t lock;
     struct account accounts[ACCOUNTS_MAX];
 };
@@ -166,57 +160,51 @@ bool zn_limit_account(struct zn_call *c, struct zn_reply *reply)
     return over;
 }
 
-static int settle_one(struct zn_limits *l, size_t i, struct zn_err *err)
+/* The first account from *at on with calls that Valkey does not know of; false: there is none. */
+static bool next_fresh(struct zn_limits *l, size_t *at, struct account *ret)
+{
+    pthread_mutex_lock(&l->lock);
+    while (*at < ACCOUNTS_MAX && !l->accounts[*at].fresh)
+        ++*at;
+    bool found = *at < ACCOUNTS_MAX;
+    if (found)
+        *ret = l->accounts[*at];
+    pthread_mutex_unlock(&l->lock);
+    return found;
+}
+
+static int settle_one(struct zn_limits *l, size_t i, const struct account *was, struct zn_err *err)
 {
     char key[KEY_SIZE + 32];
-    struct account was;
     int total;
 
-    pthread_mutex_lock(&l->lock);
-    was = l->accounts[i];
-    pthread_mutex_unlock(&l->lock);
-    if (!was.fresh)
-        return 0;
-    snprintf(key, sizeof key, "%s:%lld", was.key, (long long)was.window);
-    if (zn_throttle_add(l->sessions, key, was.fresh, 2 * WINDOW_S, &total, err) < 0)
+    snprintf(key, sizeof key, "%s:%lld", was->key, (long long)was->window);
+    if (zn_throttle_add(l->sessions, key, was->fresh, 2 * WINDOW_S, &total, err) < 0)
         return -1;
     pthread_mutex_lock(&l->lock);
     struct account *a = &l->accounts[i];
-    if (a->window == was.window && strcmp(a->key, was.key) == 0) {
+    if (a->window == was->window && strcmp(a->key, was->key) == 0) {
         a->settled = total;
-        a->fresh -= was.fresh;
+        a->fresh -= was->fresh;
     }
     pthread_mutex_unlock(&l->lock);
     return 0;
 }
 
-static void *settle_main(void *arg)
+static int settle(void *arg, struct zn_periodic *self, struct zn_err *err)
 {
     struct zn_limits *l = arg;
-    unsigned failures = 0;
-    int64_t wait = SETTLE_MS;
+    struct account was;
 
-    while (!atomic_load(&l->stop)) {
-        struct pollfd p = { .fd = l->wake, .events = POLLIN };
-        struct zn_err err = { 0 };
-        int r = 0;
-
-        poll(&p, 1, (int)wait);
-        for (size_t i = 0; r == 0 && i < ACCOUNTS_MAX && !atomic_load(&l->stop); i++)
-            r = settle_one(l, i, &err);
-        if (r < 0 && failures++ % 10 == 0)
-            zn_warn("settling the counts of accounts: %s", err.msg);
-        if (r == 0)
-            failures = 0;
-        wait = r == 0 ? SETTLE_MS : zn_backoff_ms(failures, SETTLE_MS, RETRY_MAX_MS, failures * 2654435761u);
-    }
-    return NULL;
+    for (size_t i = 0; next_fresh(l, &i, &was) && !zn_periodic_stopping(self); i++)
+        if (settle_one(l, i, &was, err) < 0)
+            return -1;
+    return 0;
 }
 
 int zn_limits_new(struct zn_sessions *sessions, int a_minute, struct zn_limits **ret, struct zn_err *err)
 {
     struct zn_limits *l;
-    int r;
 
     *ret = NULL;
     if (!a_minute)
@@ -226,13 +214,16 @@ int zn_limits_new(struct zn_sessions *sessions, int a_minute, struct zn_limits *
     l->sessions = sessions;
     l->a_minute = a_minute;
     pthread_mutex_init(&l->lock, NULL);
-    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r = l->wake < 0 ? errno : pthread_create(&l->thread, NULL, settle_main, l);
-    if (r) {
-        if (l->wake >= 0)
-            close(l->wake);
+    struct zn_periodic_config c = { .name = "settling the counts of accounts",
+                                    .fn = settle,
+                                    .arg = l,
+                                    .period_ms = SETTLE_MS,
+                                    .retry_first_ms = SETTLE_MS,
+                                    .retry_max_ms = RETRY_MAX_MS };
+    if (zn_periodic_start(&c, &l->thread, err) < 0) {
+        pthread_mutex_destroy(&l->lock);
         free(l);
-        return zn_fail_errno(err, r, "starting the thread of rate limits");
+        return -1;
     }
     *ret = l;
     return 0;
@@ -240,15 +231,9 @@ int zn_limits_new(struct zn_sessions *sessions, int a_minute, struct zn_limits *
 
 void zn_limits_free(struct zn_limits *l)
 {
-    uint64_t one = 1;
-
     if (!l)
         return;
-    atomic_store(&l->stop, true);
-    if (write(l->wake, &one, sizeof one) < 0)
-        zn_warn("rate limits: eventfd: %s", strerror(errno));
-    pthread_join(l->thread, NULL);
-    close(l->wake);
+    zn_periodic_stop(l->thread);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "zaned/logs/ingest.h"
-#include "zaned/workflows/periodic.h"
+#include "base/periodic.h"
 
 enum { ID_LIST_MAX = 16384 };
 

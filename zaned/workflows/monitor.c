@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "zaned/workflows/check.h"
-#include "zaned/workflows/periodic.h"
+#include "base/periodic.h"
 
 static const int64_t TICK_MS = 2000, FAILING_MS = 20000;
 static const int64_t INTERVAL_MIN_MS = 5000, INTERVAL_MAX_MS = 60000;
@@ -163,7 +163,12 @@ int zn_monitor_start(struct zn_work *w, struct zn_monitor **ret, struct zn_err *
     if (!m)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     m->work = w;
-    struct zn_periodic_config c = { "monitor", round_of, m, TICK_MS, TICK_MS, FAILING_MS };
+    struct zn_periodic_config c = { .name = "monitor",
+                                    .fn = round_of,
+                                    .arg = m,
+                                    .period_ms = TICK_MS,
+                                    .retry_first_ms = TICK_MS,
+                                    .retry_max_ms = FAILING_MS };
     if (zn_periodic_start(&c, &m->thread, err) < 0) {
         free(m);
         return -1;

@@ -2,27 +2,25 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/periodic.h"
 #include "zaned/workflows/work.h"
 #include "zaned/workflows/workflows.h"
 
 static const int64_t RETRY_FIRST_MS = 200, RETRY_MAX_MS = 10000;
+static const int64_t CONNECT_FIRST_MS = 100, CONNECT_MAX_MS = 5000;
 static const int64_t STABLE_MS = 10000; /* a connection that held this long starts the backoff anew */
 static const int64_t IDLE_MS = 5000; /* a lost notification costs at most this */
 
 struct zn_outbox {
     struct zn_work *work;
-    pthread_t thread;
-    int wake;         /* eventfd: stop */
-    atomic_bool stop;
+    struct zn_periodic *thread;
 };
 
 static int start_workflow(struct zn_work *w, const json_t *p, struct zn_err *err)
@@ -125,10 +123,10 @@ static int round_of(struct zn_work *w, int64_t *wait_ms, struct zn_err *err)
 }
 
 /* Sleeps until a notification, the time-out or the stop. False if the connection is gone. */
-static bool sleep_until(struct zn_outbox *o, PGconn *pg, int64_t ms)
+static bool sleep_until(struct zn_periodic *self, PGconn *pg, int64_t ms)
 {
     struct pollfd p[2] = { { .fd = PQsocket(pg), .events = POLLIN },
-                           { .fd = o->wake, .events = POLLIN } };
+                           { .fd = zn_periodic_stop_fd(self), .events = POLLIN } };
     PGnotify *note;
 
     if (poll(p, 2, ms < 1 ? 1 : ms > IDLE_MS ? (int)IDLE_MS : (int)ms) < 0 && errno != EINTR)
@@ -141,61 +139,42 @@ static bool sleep_until(struct zn_outbox *o, PGconn *pg, int64_t ms)
 }
 
 /* Works on one connection until it breaks. */
-static int session(struct zn_outbox *o, struct zn_err *err)
+static int session(void *arg, struct zn_periodic *self, struct zn_err *err)
 {
+    struct zn_outbox *o = arg;
     struct zn_conn *listen = NULL;
     int r;
 
     if (zn_store_acquire(o->work->store, &listen, err) < 0)
         return -1;
     r = zn_conn_listen(listen, "outbox", err);
-    while (r == 0 && !atomic_load(&o->stop)) {
+    while (r == 0 && !zn_periodic_stopping(self)) {
         int64_t wait = IDLE_MS;
 
         r = round_of(o->work, &wait, err);
-        if (r == 0 && !sleep_until(o, zn_conn_pg(listen), wait))
+        if (r == 0 && !sleep_until(self, zn_conn_pg(listen), wait))
             r = zn_fail(err, ZN_UNAVAILABLE, "the database closed the connection");
     }
     zn_store_release(o->work->store, listen);
     return r;
 }
 
-static void *outbox_main(void *arg)
-{
-    struct zn_outbox *o = arg;
-    unsigned failures = 0;
-
-    while (!atomic_load(&o->stop)) {
-        struct zn_err err = { 0 };
-        struct pollfd p = { .fd = o->wake, .events = POLLIN };
-        int64_t began = zn_now_ms();
-
-        if (session(o, &err) == 0)
-            break;
-        if (zn_now_ms() - began > STABLE_MS)
-            failures = 0;
-        if (failures++ % 10 == 0)
-            zn_warn("outbox: %s %s", err.msg, err.detail);
-        poll(&p, 1, (int)zn_backoff_ms(failures, 100, 5000, failures * 2654435761u));
-    }
-    return NULL;
-}
-
 int zn_outbox_start(struct zn_work *w, struct zn_outbox **ret, struct zn_err *err)
 {
     struct zn_outbox *o = calloc(1, sizeof *o);
-    int r;
 
     if (!o)
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     o->work = w;
-    o->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r = o->wake < 0 ? errno : pthread_create(&o->thread, NULL, outbox_main, o);
-    if (r) {
-        if (o->wake >= 0)
-            close(o->wake);
+    struct zn_periodic_config c = { .name = "outbox",
+                                    .fn = session,
+                                    .arg = o,
+                                    .retry_first_ms = CONNECT_FIRST_MS,
+                                    .retry_max_ms = CONNECT_MAX_MS,
+                                    .stable_ms = STABLE_MS };
+    if (zn_periodic_start(&c, &o->thread, err) < 0) {
         free(o);
-        return zn_fail_errno(err, r, "starting the outbox");
+        return -1;
     }
     *ret = o;
     return 0;
@@ -205,11 +184,6 @@ void zn_outbox_stop(struct zn_outbox *o)
 {
     if (!o)
         return;
-    atomic_store(&o->stop, true);
-    uint64_t one = 1;
-    if (write(o->wake, &one, sizeof one) < 0)
-        zn_debug("outbox: wake: %s", strerror(errno));
-    pthread_join(o->thread, NULL);
-    close(o->wake);
+    zn_periodic_stop(o->thread);
     free(o);
 }

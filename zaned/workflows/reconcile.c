@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "zaned/store/queue.h"
-#include "zaned/workflows/periodic.h"
+#include "base/periodic.h"
 #include "zaned/workflows/work.h"
 
 static const int64_t PERIOD_MS = 30000, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 10000;
@@ -306,7 +306,12 @@ int zn_reconciler_start(struct zn_work *w, struct zn_reconciler **ret, struct zn
         return zn_fail(err, ZN_INTERNAL, "out of memory");
     r->work = w;
     r->orphans = json_object();
-    struct zn_periodic_config c = { "reconcile", reconcile, r, PERIOD_MS, RETRY_FIRST_MS, RETRY_MAX_MS };
+    struct zn_periodic_config c = { .name = "reconcile",
+                                    .fn = reconcile,
+                                    .arg = r,
+                                    .period_ms = PERIOD_MS,
+                                    .retry_first_ms = RETRY_FIRST_MS,
+                                    .retry_max_ms = RETRY_MAX_MS };
     if (zn_periodic_start(&c, &r->thread, err) < 0) {
         json_decref(r->orphans);
         free(r);

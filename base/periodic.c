@@ -1,4 +1,4 @@
-#include "zaned/workflows/periodic.h"
+#include "base/periodic.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -33,11 +33,14 @@ static void *periodic_main(void *arg)
 
         if (poll(&fd, 1, (int)wait) > 0)
             continue;
+        int64_t began = zn_now_ms();
         if (p->cfg.fn(p->cfg.arg, p, &err) == 0) {
             failures = 0;
             wait = p->cfg.period_ms;
             continue;
         }
+        if (p->cfg.stable_ms && zn_now_ms() - began > p->cfg.stable_ms)
+            failures = 0;
         if (failures % SAY_EVERY == 0 && !atomic_load(&p->stop))
             zn_warn("%s: %s %s", p->cfg.name, err.msg, err.detail);
         wait = zn_backoff_ms(failures, p->cfg.retry_first_ms, p->cfg.retry_max_ms,

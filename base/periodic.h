@@ -1,7 +1,7 @@
 /* A thread that does one thing over and over: at once, then every so often; sooner or later after
- * failures, with backoff. */
-#ifndef ZN_WORKFLOWS_PERIODIC_H
-#define ZN_WORKFLOWS_PERIODIC_H
+ * failures, with backoff. A round may also last as long as a connection does, and end with it. */
+#ifndef ZN_BASE_PERIODIC_H
+#define ZN_BASE_PERIODIC_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +15,7 @@ struct zn_periodic_config {
     int (*fn)(void *arg, struct zn_periodic *self, struct zn_err *err);
     void *arg;        /* borrowed */
     int64_t period_ms, retry_first_ms, retry_max_ms;
+    int64_t stable_ms; /* a round that lasted this long before it failed starts the backoff anew; 0 = none does */
 };
 
 int zn_periodic_start(const struct zn_periodic_config *cfg, struct zn_periodic **ret,
