@@ -1,6 +1,7 @@
 #include "base/blob.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct zn_blob *zn_blob_new(size_t n)
 {
@@ -10,6 +11,15 @@ struct zn_blob *zn_blob_new(size_t n)
         return NULL;
     atomic_init(&b->refs, 1);
     b->n = n;
+    return b;
+}
+
+struct zn_blob *zn_blob_of(const void *p, size_t n)
+{
+    struct zn_blob *b = zn_blob_new(n);
+
+    if (b && n)
+        memcpy(b->bytes, p, n);
     return b;
 }
 

@@ -15,6 +15,7 @@ struct zn_blob {
 };
 
 struct zn_blob *zn_blob_new(size_t n); /* one reference, bytes not set; NULL: out of memory */
+struct zn_blob *zn_blob_of(const void *p, size_t n); /* the same, a copy of p */
 struct zn_blob *zn_blob_ref(struct zn_blob *b); /* returns b */
 void zn_blob_unref(struct zn_blob *b);          /* NULL is fine */
 

@@ -46,6 +46,14 @@ static int decode_str(struct zn_arena *a, const struct zn_jfield *f, json_t *val
     return 1;
 }
 
+static int out_of_bounds(struct zn_arena *a, const struct zn_jfield *f, bool low, struct zn_err *err)
+{
+    zn_field_err(err, f->name, low ? "min_value" : "max_value",
+                 zn_arena_printf(a, "Ensure this value is %s than or equal to %lld.",
+                                 low ? "greater" : "less", low ? f->min : f->max));
+    return 0;
+}
+
 static int decode_int(struct zn_arena *a, const struct zn_jfield *f, json_t *val, void *dst,
                       struct zn_err *err)
 {
@@ -56,13 +64,8 @@ static int decode_int(struct zn_arena *a, const struct zn_jfield *f, json_t *val
         zn_field_err(err, f->name, "invalid", "A valid integer is required.");
         return 0;
     }
-    if (bounded && (v < f->min || v > f->max)) {
-        bool low = v < f->min;
-        zn_field_err(err, f->name, low ? "min_value" : "max_value",
-                     zn_arena_printf(a, "Ensure this value is %s than or equal to %lld.",
-                                     low ? "greater" : "less", low ? f->min : f->max));
-        return 0;
-    }
+    if (bounded && (v < f->min || v > f->max))
+        return out_of_bounds(a, f, v < f->min, err);
     memcpy(dst, &v, sizeof v);
     return 1;
 }
@@ -77,13 +80,8 @@ static int decode_num(struct zn_arena *a, const struct zn_jfield *f, json_t *val
         zn_field_err(err, f->name, "invalid", "A valid number is required.");
         return 0;
     }
-    if (bounded && (v < (double)f->min || v > (double)f->max)) {
-        bool low = v < (double)f->min;
-        zn_field_err(err, f->name, low ? "min_value" : "max_value",
-                     zn_arena_printf(a, "Ensure this value is %s than or equal to %lld.",
-                                     low ? "greater" : "less", low ? f->min : f->max));
-        return 0;
-    }
+    if (bounded && (v < (double)f->min || v > (double)f->max))
+        return out_of_bounds(a, f, v < (double)f->min, err);
     memcpy(dst, &v, sizeof v);
     return 1;
 }

@@ -191,17 +191,9 @@ int zn_call_fresh(struct zn_call *c, const json_t *doc, struct zn_err *err);
  * with ZN_SQLT_GUEST_SEES); NULL for other roles. */
 const char *zn_guest_of(struct zn_call *c);
 
-/* Superseded by zn_call_body: decodes by a table that is not the route's. More rules of the caller's can
- * add to err->fields afterwards: see zn_call_field. */
-int zn_call_decode(struct zn_call *c, const struct zn_jfield *tab, size_t ntab, void *rec,
-                   uint64_t *present, struct zn_err *err);
 /* Adds a bad field; path ("new_value.domain") and msg are copied into the arena. */
 void zn_call_field(struct zn_call *c, struct zn_err *err, const char *path, const char *rule,
                    const char *msg);
-/* Integer from the query within bounds, fallback if absent; else a field error under its name and
- * -1. */
-int zn_call_query_int(struct zn_call *c, const char *name, long long min, long long max,
-                      long long fallback, long long *ret, struct zn_err *err);
 /* The request's own URL with one query parameter replaced (absolute, as pages show it); arena. */
 const char *zn_call_url(struct zn_call *c, const char *param, const char *value);
 

@@ -8,24 +8,20 @@
 #include "zaned/api/idempotency.h"
 #include "zaned/store/store.h"
 
-int zn_call_decode(struct zn_call *c, const struct zn_jfield *tab, size_t ntab, void *rec,
-                   uint64_t *present, struct zn_err *err)
+int zn_call_body(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err)
 {
+    const struct zn_jfield *tab = c->route->body.tab;
+    size_t n = c->route->body.n;
     zn_auto_json empty = NULL;
 
     if (!c->body)
-        return zn_json_decode(c->arena, (empty = json_object()), tab, ntab, rec, present, err);
+        return zn_json_decode(c->arena, (empty = json_object()), tab, n, rec, present, err);
     if (!json_is_object(c->body)) {
         zn_field_err(err, "non_field_errors", "invalid",
                      "Invalid data. Expected a dictionary.");
         return zn_fail(err, ZN_INVALID, "the body is not an object");
     }
-    return zn_json_decode(c->arena, c->body, tab, ntab, rec, present, err);
-}
-
-int zn_call_body(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err)
-{
-    return zn_call_decode(c, c->route->body.tab, c->route->body.n, rec, present, err);
+    return zn_json_decode(c->arena, c->body, tab, n, rec, present, err);
 }
 
 /* What a text of the query means to the decoder; what it can't be stays a text, which the decoder
@@ -98,19 +94,6 @@ void zn_call_field(struct zn_call *c, struct zn_err *err, const char *path, cons
     const char *p = zn_arena_strdup(c->arena, path), *m = zn_arena_strdup(c->arena, msg);
 
     zn_field_err(err, p ? p : "non_field_errors", rule, m ? m : "is not valid");
-}
-
-int zn_call_query_int(struct zn_call *c, const char *name, long long min, long long max,
-                      long long fallback, long long *ret, struct zn_err *err)
-{
-    const char *v = zn_request_query(c->req, name);
-
-    *ret = fallback;
-    if (!v || zn_parse_i64(v, min, max, ret))
-        return 0;
-    zn_call_field(c, err, name, "invalid",
-                  zn_arena_printf(c->arena, "A number from %lld to %lld is required.", min, max));
-    return zn_fail(err, ZN_INVALID, "the query has invalid fields");
 }
 
 const char *zn_call_url(struct zn_call *c, const char *param, const char *value)

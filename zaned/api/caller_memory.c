@@ -82,11 +82,9 @@ static void remember(struct zn_call *c, uint64_t seen)
     zn_auto_buf struct zn_buf b = ZN_BUF(PACKED_MAX);
 
     pack(&c->who, &b);
-    zn_auto_blob packed = b.failed ? NULL : zn_blob_new(b.len);
-    if (!packed)
-        return;
-    memcpy(packed->bytes, b.mem, b.len);
-    zn_cache_put(c->api->callers, key_of(c), seen, KEPT_MS, packed);
+    zn_auto_blob packed = b.failed ? NULL : zn_blob_of(b.mem, b.len);
+    if (packed)
+        zn_cache_put(c->api->callers, key_of(c), seen, KEPT_MS, packed);
 }
 
 int zn_caller_find(struct zn_call *c, struct zn_err *err)

@@ -53,16 +53,14 @@ static int user_list(struct zn_call *call, struct zn_reply *reply, struct zn_err
 {
     struct console_query q = { .page = ZN_PAGE_FIRST };
     zn_auto_pgresult res = NULL;
-    json_t *page;
 
     if (zn_call_query(call, &q, NULL, err) < 0)
         return -1;
     struct zn_page_span span = zn_page_span(&q.page);
     if (zn_sql_once(call->api->store, ZN_SQL_USER_PAGE, ZN_P(q.username, span.limit, span.offset), &res,
                     err) < 0 ||
-        zn_page_of(call, &q.page, res, NULL, &page, err) < 0)
+        zn_page_reply(call, &q.page, res, NULL, reply, err) < 0)
         return -1;
-    zn_reply_json(reply, 200, page);
     return 0;
 }
 
@@ -70,16 +68,14 @@ static int workspace_list(struct zn_call *call, struct zn_reply *reply, struct z
 {
     struct console_query q = { .page = ZN_PAGE_FIRST };
     zn_auto_pgresult res = NULL;
-    json_t *page;
 
     if (zn_call_query(call, &q, NULL, err) < 0)
         return -1;
     struct zn_page_span span = zn_page_span(&q.page);
     if (zn_sql_once(call->api->store, ZN_SQL_WORKSPACE_PAGE, ZN_P(q.name, span.limit, span.offset), &res,
                     err) < 0 ||
-        zn_page_of(call, &q.page, res, NULL, &page, err) < 0)
+        zn_page_reply(call, &q.page, res, NULL, reply, err) < 0)
         return -1;
-    zn_reply_json(reply, 200, page);
     return 0;
 }
 
@@ -87,15 +83,13 @@ static int code_list(struct zn_call *call, struct zn_reply *reply, struct zn_err
 {
     struct console_query q = { .page = ZN_PAGE_FIRST };
     zn_auto_pgresult res = NULL;
-    json_t *page;
 
     if (zn_call_query(call, &q, NULL, err) < 0)
         return -1;
     struct zn_page_span span = zn_page_span(&q.page);
     if (zn_sql_once(call->api->store, ZN_SQL_RESET_PAGE, ZN_P(span.limit, span.offset), &res, err) < 0 ||
-        zn_page_of(call, &q.page, res, "value", &page, err) < 0)
+        zn_page_reply(call, &q.page, res, "value", reply, err) < 0)
         return -1;
-    zn_reply_json(reply, 200, page);
     return 0;
 }
 

@@ -5,14 +5,13 @@
 #include "zaned/api/audit.h"
 #include "zaned/api/changes.h"
 #include "zaned/api/deploy.h"
+#include "zaned/api/page.h"
 #include "zaned/api/services.h"
 #include "zaned/domain/change.h"
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/rules.h"
 #include "zaned/domain/wanted.h"
 #include "zaned/store/queue.h"
-
-enum { PER_PAGE = 10, PER_PAGE_MAX = 100 };
 
 /* Runs fn in a transaction; it leaves the reply's JSON in *shown. */
 struct op {
@@ -198,7 +197,8 @@ struct list {
     const char *queued_at_after, *queued_at_before;
     const char *page_text, *per_page_text;
     const char *statuses, *after, *before; /* SQL texts, NULL = any */
-    long long page, per_page, count;
+    struct zn_page page;
+    int64_t count;
     json_t *results;
 };
 
@@ -251,15 +251,13 @@ static int page_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     zn_auto_service s = { 0 };
     zn_auto_pgresult count = NULL;
     zn_auto_pgresult rows = NULL;
-    char limit[24], offset[24];
+    struct zn_page_span span = zn_page_span(&l->page);
 
-    snprintf(limit, sizeof limit, "%lld", l->per_page);
-    snprintf(offset, sizeof offset, "%lld", (l->page - 1) * l->per_page);
     if (zn_service_by_path(c, call, false, &s, err) < 0 ||
         zn_sql(c, ZN_SQL_DEPLOYMENT_COUNT, ZN_P(s.id, l->statuses, l->after, l->before), &count,
                err) < 0 ||
         zn_sql(c, ZN_SQL_DEPLOYMENT_PAGE,
-               ZN_P(s.id, l->statuses, l->after, l->before, limit, offset), &rows, err) < 0)
+               ZN_P(s.id, l->statuses, l->after, l->before, span.limit, span.offset), &rows, err) < 0)
         return -1;
     l->count = zn_col_i64(count, 0, "n");
     json_decref(l->results);
@@ -274,51 +272,17 @@ static int page_tx(struct zn_conn *c, void *arg, struct zn_err *err)
     return 0;
 }
 
-static json_t *page_link(struct zn_call *call, long long page)
-{
-    return json_string(zn_call_url(call, "page", zn_arena_printf(call->arena, "%lld", page)));
-}
-
-static json_t *envelope(struct zn_call *call, const struct list *l)
-{
-    long long pages = l->count ? (l->count + l->per_page - 1) / l->per_page : 1;
-
-    if (l->page < 1 || l->page > pages)
-        return json_pack("{s:i,s:n,s:n,s:[]}", "count", 0, "next", "previous", "results");
-    return json_pack("{s:I,s:o,s:o,s:O}", "count", (json_int_t)l->count, "next",
-                     l->page < pages ? page_link(call, l->page + 1) : json_null(), "previous",
-                     l->page > 1 ? page_link(call, l->page - 1) : json_null(), "results",
-                     l->results);
-}
-
 /* A page that makes no sense is an empty answer, a page size that makes none is the default: so do the
  * clients of the compatible API expect it. */
 static void read_page(struct list *l)
 {
-    l->page = 1;
-    if (l->page_text && !zn_parse_i64(l->page_text, 1, 1000000000, &l->page))
-        l->page = 0;
-    l->per_page = PER_PAGE;
-    if (l->per_page_text && !zn_parse_i64(l->per_page_text, 1, 1000000000, &l->per_page))
-        l->per_page = PER_PAGE;
-    if (l->per_page > PER_PAGE_MAX)
-        l->per_page = PER_PAGE_MAX;
-}
+    long long page = 1, per_page = ZN_PER_PAGE;
 
-static int read_query(struct zn_call *call, struct list *l, struct zn_err *err)
-{
-    if (zn_call_query(call, l, NULL, err) < 0) {
-        /* The compatible API names the parameter, not the one of its values that is wrong. */
-        for (unsigned i = 0; i < err->nfields; i++)
-            if (zn_starts_with(err->fields[i].path, "status."))
-                err->fields[i].path = "status";
-        return -1;
-    }
-    read_page(l);
-    l->statuses = statuses_of(call, &l->status);
-    l->after = time_of(call, l->queued_at_after);
-    l->before = time_of(call, l->queued_at_before);
-    return 0;
+    if (l->page_text && !zn_parse_i64(l->page_text, 1, INT64_MAX, &page))
+        page = 0;
+    if (l->per_page_text && !zn_parse_i64(l->per_page_text, 1, 1000000000, &per_page))
+        per_page = ZN_PER_PAGE;
+    l->page = (struct zn_page){ page, per_page };
 }
 
 static int deployment_list(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
@@ -326,15 +290,15 @@ static int deployment_list(struct zn_call *call, struct zn_reply *reply, struct 
     struct list l = { .op.call = call };
     int r;
 
-    if (read_query(call, &l, err) < 0)
+    if (zn_call_query(call, &l, NULL, err) < 0)
         return -1;
-    long long page = l.page;
-    if (l.page < 1)
-        l.page = 1; /* still a 404 if the service does not exist */
+    read_page(&l);
+    l.statuses = statuses_of(call, &l.status);
+    l.after = time_of(call, l.queued_at_after);
+    l.before = time_of(call, l.queued_at_before);
     r = zn_tx(call->api->store, page_tx, &l, err);
-    l.page = page;
     if (r == 0)
-        zn_reply_json(reply, 200, envelope(call, &l));
+        zn_reply_json(reply, 200, zn_page_envelope(call, &l.page, l.count, l.results));
     json_decref(l.results);
     return r;
 }

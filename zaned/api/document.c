@@ -18,9 +18,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void fix(struct fixed *f, const char *text, size_t n)
 {
-    if (!(f->bytes = zn_blob_new(n)))
-        return;
-    memcpy(f->bytes->bytes, text, n);
+    f->bytes = zn_blob_of(text, n);
     zn_etag_of(text, n, f->tag);
 }
 

@@ -50,18 +50,9 @@ struct zn_events {
 
 /* --- frames out --------------------------------------------------------------------------------------- */
 
-static struct zn_blob *blob_of(const char *text, size_t n)
-{
-    struct zn_blob *b = zn_blob_new(n);
-
-    if (b)
-        memcpy(b->bytes, text, n);
-    return b;
-}
-
 static void publish(struct zn_events *e, const char *id, const char *text, size_t n)
 {
-    struct zn_blob *b = blob_of(text, n);
+    struct zn_blob *b = zn_blob_of(text, n);
 
     if (!b)
         return;
@@ -320,7 +311,7 @@ static struct zn_blob *snapshot(struct zn_events *e, const char *id, struct zn_e
     if (*id)
         zn_buf_printf(&b, "id: %s\n", id);
     zn_buf_printf(&b, "event: snapshot\ndata: %s\n\n", text ? text : "{}");
-    struct zn_blob *ret = b.failed ? NULL : blob_of(b.mem, b.len);
+    struct zn_blob *ret = b.failed ? NULL : zn_blob_of(b.mem, b.len);
     if (!ret)
         zn_fail(err, ZN_INTERNAL, "out of memory");
     return ret;

@@ -33,7 +33,6 @@ static int member_list(struct zn_call *call, struct zn_reply *reply, struct zn_e
     struct member_query q = { .page = ZN_PAGE_FIRST };
     struct zn_page_span span;
     zn_auto_pgresult res = NULL;
-    json_t *page;
 
     if (zn_call_query(call, &q, NULL, err) < 0)
         return -1;
@@ -41,9 +40,8 @@ static int member_list(struct zn_call *call, struct zn_reply *reply, struct zn_e
     const char *role = q.role ? zn_arena_printf(call->arena, "%d", (int)q.role) : NULL;
     if (zn_sql_once(call->api->store, ZN_SQL_MEMBER_PAGE,
                     ZN_P(call->who.workspace_id, role, span.limit, span.offset), &res, err) < 0 ||
-        zn_page_of(call, &q.page, res, NULL, &page, err) < 0)
+        zn_page_reply(call, &q.page, res, NULL, reply, err) < 0)
         return -1;
-    zn_reply_json(reply, 200, page);
     return 0;
 }
 

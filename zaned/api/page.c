@@ -28,21 +28,25 @@ static json_t *link_to(struct zn_call *c, int64_t page)
         zn_call_url(c, "page", zn_arena_printf(c->arena, "%lld", (long long)page)));
 }
 
-int zn_page_of(struct zn_call *c, const struct zn_page *p, const PGresult *rows, const char *sealed,
-               json_t **ret, struct zn_err *err)
+json_t *zn_page_envelope(struct zn_call *c, const struct zn_page *p, int64_t count, json_t *results)
 {
-    int64_t count = p->page && PQntuples(rows) ? zn_col_i64(rows, 0, "n") : 0;
     int64_t pages = (count + p->per_page - 1) / p->per_page;
-    zn_auto_json results = NULL;
 
-    if (!count) {
-        *ret = json_pack("{s:i,s:n,s:n,s:[]}", "count", 0, "next", "previous", "results");
-        return 0;
-    }
-    if (zn_people_docs(c, rows, sealed, &results, err) < 0)
-        return -1;
-    *ret = json_pack("{s:I,s:o,s:o,s:O}", "count", (json_int_t)count, "next",
+    if (p->page < 1 || p->page > pages)
+        return json_pack("{s:i,s:n,s:n,s:[]}", "count", 0, "next", "previous", "results");
+    return json_pack("{s:I,s:o,s:o,s:O}", "count", (json_int_t)count, "next",
                      p->page < pages ? link_to(c, p->page + 1) : json_null(), "previous",
                      p->page > 1 ? link_to(c, p->page - 1) : json_null(), "results", results);
+}
+
+int zn_page_reply(struct zn_call *c, const struct zn_page *p, const PGresult *rows, const char *sealed,
+                  struct zn_reply *reply, struct zn_err *err)
+{
+    int64_t count = PQntuples(rows) ? zn_col_i64(rows, 0, "n") : 0;
+    zn_auto_json results = NULL;
+
+    if (zn_people_docs(c, rows, sealed, &results, err) < 0)
+        return -1;
+    zn_reply_json(reply, 200, zn_page_envelope(c, p, count, results));
     return 0;
 }

@@ -25,9 +25,11 @@ struct zn_page_span {
 /* Brings what came within bounds; a page that cannot exist becomes 0. */
 struct zn_page_span zn_page_span(struct zn_page *p);
 
-/* The page that the rows are (columns n = rows of all pages, doc), whose doc's member `sealed` (NULL =
- * none) is shown in clear text. *ret: new reference. */
-int zn_page_of(struct zn_call *c, const struct zn_page *p, const PGresult *rows, const char *sealed,
-               json_t **ret, struct zn_err *err);
+/* The answer for page p of `count` rows in all; one that does not exist is empty. results is borrowed. */
+json_t *zn_page_envelope(struct zn_call *c, const struct zn_page *p, int64_t count, json_t *results);
+/* Answers the page that the rows are (columns n = rows of all pages, doc), whose doc's member `sealed`
+ * (NULL = none) is shown in clear text. */
+int zn_page_reply(struct zn_call *c, const struct zn_page *p, const PGresult *rows, const char *sealed,
+                  struct zn_reply *reply, struct zn_err *err);
 
 #endif

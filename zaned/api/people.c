@@ -1,10 +1,9 @@
 #include "zaned/api/people.h"
 
-#include <sodium.h>
 #include <string.h>
 
-#include "base/encode.h"
 #include "base/str.h"
+#include "zaned/api/caller.h"
 #include "zaned/api/places.h"
 #include "zaned/api/snapshot.h"
 #include "zaned/domain/names.h"
@@ -95,12 +94,10 @@ int zn_people_reply(struct zn_call *c, zn_tx_fn fn, void *arg, json_t **shown, i
 
 const char *zn_link_token_hash(struct zn_arena *a, const char *text)
 {
-    unsigned char hash[crypto_generichash_BYTES];
-    char hex[2 * sizeof hash + 1];
+    char hash[ZN_SECRET_HASH];
 
-    crypto_generichash(hash, sizeof hash, (const unsigned char *)text, strlen(text), NULL, 0);
-    zn_hex(hash, sizeof hash, hex);
-    return zn_arena_strdup(a, hex);
+    zn_secret_hash(text, hash);
+    return zn_arena_strdup(a, hash);
 }
 
 int zn_link_token_new(struct zn_call *c, struct zn_link_token *ret, struct zn_err *err)

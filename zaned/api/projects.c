@@ -6,15 +6,6 @@
 #include "zaned/domain/deployment.h"
 #include "zaned/domain/rules.h"
 
-static json_t *docs(const PGresult *res)
-{
-    json_t *list = json_array();
-
-    for (int i = 0; res && i < PQntuples(res); i++)
-        json_array_append_new(list, json_loads(zn_col(res, i, "doc"), 0, NULL));
-    return list;
-}
-
 struct list_query {
     const char *slug, *sort_by;
 };
@@ -35,7 +26,7 @@ static int project_list(struct zn_call *call, struct zn_reply *reply, struct zn_
         zn_sql_once(call->api->store, ZN_SQL_PROJECT_LIST,
                     ZN_P(call->who.workspace_id, in.slug, in.sort_by, zn_guest_of(call)), &res, err) < 0)
         return -1;
-    zn_reply_json(reply, 200, docs(res));
+    zn_reply_json(reply, 200, zn_col_docs(res));
     return 0;
 }
 
@@ -140,7 +131,7 @@ static int search(struct zn_call *call, struct zn_reply *reply, struct zn_err *e
     if (zn_sql_once(call->api->store, ZN_SQL_SEARCH,
                     ZN_P(call->who.workspace_id, begin, zn_guest_of(call)), &res, err) < 0)
         return -1;
-    zn_reply_json(reply, 200, docs(res));
+    zn_reply_json(reply, 200, zn_col_docs(res));
     return 0;
 }
 

@@ -135,14 +135,10 @@ static int find(struct zn_conn *c, struct registry_in *in, enum zn_sql_id how, P
 static int registry_list(struct zn_call *call, struct zn_reply *reply, struct zn_err *err)
 {
     zn_auto_pgresult res = NULL;
-    json_t *list;
 
     if (zn_sql_once(call->api->store, ZN_SQL_REGISTRY_LIST, ZN_P(call->who.workspace_id), &res, err) < 0)
         return -1;
-    list = json_array();
-    for (int i = 0; i < PQntuples(res); i++)
-        json_array_append_new(list, json_loads(zn_col(res, i, "doc"), 0, NULL));
-    zn_reply_json(reply, 200, list);
+    zn_reply_json(reply, 200, zn_col_docs(res));
     return 0;
 }
 

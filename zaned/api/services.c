@@ -296,9 +296,7 @@ static int volumes_tx(struct zn_conn *c, void *arg, struct zn_err *err)
         zn_sql(c, ZN_SQL_VOLUMES_READABLE, ZN_P(s.place.environment_id, s.id), &res, err) < 0)
         return -1;
     json_decref(op->shown);
-    op->shown = json_array();
-    for (int i = 0; i < PQntuples(res); i++)
-        json_array_append_new(op->shown, json_loads(zn_col(res, i, "doc"), 0, NULL));
+    op->shown = zn_col_docs(res);
     return 0;
 }
 

@@ -20,15 +20,11 @@ static const char *user_text(struct zn_call *c)
 static int token_list(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
     zn_auto_pgresult res = NULL;
-    json_t *list;
 
     if (zn_sql_once(c->api->store, ZN_SQL_API_TOKEN_LIST,
                     ZN_P(user_text(c), c->who.workspace_id, NULL), &res, err) < 0)
         return -1;
-    list = json_array();
-    for (int i = 0; i < PQntuples(res); i++)
-        json_array_append_new(list, json_loads(zn_col(res, i, "doc"), 0, NULL));
-    zn_reply_json(reply, 200, list);
+    zn_reply_json(reply, 200, zn_col_docs(res));
     return 0;
 }
 

@@ -30,15 +30,6 @@ const char *zn_deployment_slot(const char *production_slot, const char *producti
     return blue && strcmp(production_status, "FAILED") != 0 ? "GREEN" : "BLUE";
 }
 
-bool zn_deployment_status_valid(const char *status)
-{
-    static const char *const all[] = { "QUEUED",   "CANCELLED",  "CANCELLING", "FAILED",    "PREPARING",
-                                       "BUILDING", "STARTING",   "RESTARTING", "HEALTHY",   "UNHEALTHY",
-                                       "REMOVED",  "SLEEPING",   NULL };
-
-    return one_of(status, all);
-}
-
 const char *zn_service_card_status(const char *production, bool unfinished)
 {
     if (unfinished)

@@ -10,8 +10,6 @@ const char *zn_deployment_uncancellable(const char *status, bool finished);
 /* "GREEN" iff the newest production deployment is BLUE and did not fail. NULLs: there is none. */
 const char *zn_deployment_slot(const char *production_slot, const char *production_status);
 
-bool zn_deployment_status_valid(const char *status);
-
 /* Status shown on a service's card. production: status of the current one or NULL; unfinished: one is
  * waiting or running. */
 const char *zn_service_card_status(const char *production, bool unfinished);

@@ -486,3 +486,13 @@ long long zn_col_i64(const PGresult *res, int row, const char *name)
 
     return v ? strtoll(v, NULL, 10) : 0;
 }
+
+json_t *zn_col_docs(const PGresult *res)
+{
+    zn_auto_json list = json_array();
+
+    for (int i = 0; i < PQntuples(res); i++)
+        if (json_array_append_new(list, json_loads(zn_col(res, i, "doc"), 0, NULL)) < 0)
+            return NULL;
+    return ZN_TAKE(list);
+}

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/guard.h"
+#include "base/json.h"
 #include "zaned/store/sql_api.h"
 #include "zaned/store/sql_auth.h"
 #include "zaned/store/sql_change.h"
@@ -105,6 +106,8 @@ int zn_sql_once(struct zn_store *s, enum zn_sql_id id, int nparams, const char *
 const char *zn_col(const PGresult *res, int row, const char *name);
 bool zn_col_bool(const PGresult *res, int row, const char *name);         /* null = false */
 long long zn_col_i64(const PGresult *res, int row, const char *name);     /* null = 0 */
+/* The JSON of the column doc of all rows, as a list; new reference, NULL: out of memory. */
+json_t *zn_col_docs(const PGresult *res);
 
 /* A statement without parameters that the catalogue cannot hold; for the store's own files only. */
 int zn_conn_plain(struct zn_conn *c, const char *text, struct zn_err *err);
