@@ -1,0 +1,30 @@
+/* How what the server knows is kept: until an event says that it changed, never by polling. */
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
+import { ApiError } from "./error";
+import { keys } from "./keys";
+
+function again(count: number, error: Error): boolean {
+  if (!(error instanceof ApiError)) return false;
+  return error.trouble !== "refused" && count < 3;
+}
+
+function onError(error: Error): void {
+  if (error instanceof ApiError && error.status === 401) void queryClient.invalidateQueries({ queryKey: keys.me });
+}
+
+export const queryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: (e, query) => (query.queryKey[0] === "me" ? undefined : onError(e)) }),
+  mutationCache: new MutationCache({ onError: (e) => onError(e) }),
+  defaultOptions: {
+    queries: {
+      staleTime: Infinity,
+      gcTime: 10 * 60_000,
+      retry: again,
+      retryDelay: (n) => Math.min(8000, 500 * 2 ** n),
+      refetchOnWindowFocus: false,
+      refetchOnReconnect: false,
+      networkMode: "always",
+    },
+    mutations: { retry: false, networkMode: "always" },
+  },
+});
