@@ -47,7 +47,10 @@ deps: ## install the Debian packages that building and testing need
 python: # what the scripts behind run and check are written in; they install the rest
 	@command -v python3 >/dev/null || ci/apt-deps ci/packages.txt
 
-images: all ## build the component images (cached by recipe hash)
+web: python ## build the dashboard into web/dist (npm packages by the lock file)
+	@ci/web
+
+images: all web ## build the component images (cached by recipe hash)
 	image/build --all --out $(B)/images
 
 run: python ## build everything, boot the platform, print its address and setup token
@@ -66,7 +69,7 @@ check: python ## set up and run every test; ends with "N passed, N failed"
 demo: ## deploy the example app through the API, show its answer and its log line
 	@ci/demo
 
-bench: all ## the figures of docs/benchmarks.md, in private engines
+bench: all web ## the figures of docs/benchmarks.md, in private engines
 	image/build --all --out $(B)/images
 	/usr/bin/python3 tests/bench/bench_platform.py
 	/usr/bin/python3 tests/bench/bench_workflows.py
@@ -75,7 +78,7 @@ bench: all ## the figures of docs/benchmarks.md, in private engines
 schemathesis: all ## longer than in check: 50 examples for each operation and caller
 	ZANE_SCHEMATHESIS=50 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration/test_api_schemathesis.py
 
-faults: all ## every step of a deployment x every fault (tests/faults), in a private engine; the table is in build/faults.txt
+faults: all web ## every step of a deployment x every fault (tests/faults), in a private engine; the table is in build/faults.txt
 	image/build --all --out $(B)/images
 	ZANE_FAULTS=all /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/faults
 
@@ -155,6 +158,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: python demo bench faults probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
+.PHONY: python web demo bench faults probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:

@@ -3,6 +3,7 @@
 #ifndef ZN_BASE_GUARD_H
 #define ZN_BASE_GUARD_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,13 @@ static inline void zn_auto_file(FILE **f)
     if (*f)
         fclose(*f);
     *f = NULL;
+}
+
+static inline void zn_auto_dir(DIR **slot)
+{
+    if (*slot)
+        closedir(*slot);
+    *slot = NULL;
 }
 
 #define zn_auto_mem ZN_AUTO(zn_auto_free)

@@ -48,6 +48,7 @@ static const struct option options[] = {
     T("ZN_CADDY_EDGE", caddy_edge, "/run/caddy/edge.sock", "Caddy's public routes on a socket"),
     T("ZN_CADDY_PROBE", caddy_probe, "/run/caddy/probe.sock", "Caddy's probe socket"),
     T("ZN_EDGE_DIR", edge_dir, "/var/lib/zane-edge", "folder of the proxy's upstream files"),
+    T("ZN_WEB", web_dir, "/usr/share/zaned/web", "folder of the dashboard's files"),
     T("ZN_HANDOFF", handoff, "/run/zane-logs/handoff.sock", "supervisor's log hand-over socket"),
     T("ZN_SUPERVISOR", supervisor, "/run/zane-view/view.sock", "the supervisor's socket for reading"),
     T("ZN_STATE_DIR", state_dir, "/var/lib/zaned", "folder of the collector's buffer"),

@@ -22,6 +22,7 @@ struct zn_config {
     const char *caddy_admin;   /* path of Caddy's admin socket */
     const char *caddy_edge, *caddy_probe;
     const char *edge_dir;      /* folder of the proxy's upstream files */
+    const char *web_dir;       /* index.html and assets/ of the dashboard; they may be absent */
     const char *handoff;       /* path of the supervisor's log hand-over socket */
     const char *supervisor;    /* path of the supervisor's socket for reading */
     const char *state_dir;     /* the collector's buffer */

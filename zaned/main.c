@@ -16,6 +16,7 @@
 #include "zaned/api/notices.h"
 #include "zaned/api/openapi.h"
 #include "zaned/api/session.h"
+#include "zaned/api/web.h"
 #include "zaned/config.h"
 #include "zaned/http/http.h"
 #include "zaned/logs/collector.h"
@@ -114,6 +115,7 @@ struct api_role {
     struct zn_loki loki;
     char *ingest_token, *setup_token;
     struct zn_notices *notices;
+    struct zn_web *web;
     struct zn_app *app;
     struct zn_server *server;
 };
@@ -161,6 +163,18 @@ static unsigned connections(const struct zn_config *cfg)
     return (rlim_t)cfg->connections < most ? (unsigned)cfg->connections : (unsigned)most;
 }
 
+/* The API is worth more than the dashboard: without one it serves all the same. */
+static void load_web(const struct zn_config *cfg, struct api_role *r)
+{
+    struct zn_err err = { 0 };
+
+    if (zn_web_load(cfg->web_dir, &r->web, &err) < 0)
+        zn_error("the dashboard's files: %s", err.msg);
+    else if (!r->web)
+        zn_info("no dashboard in %s", cfg->web_dir);
+    r->api.web = r->web;
+}
+
 static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_err *err)
 {
     if (open_parts(cfg, r, err) < 0)
@@ -172,6 +186,7 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
     r->api.setup_token = r->setup_token;
     r->api.callers = zn_cache_new(CALLERS_BYTES);
     r->api.answers = zn_cache_new(ANSWERS_BYTES);
+    load_web(cfg, r);
     if (zn_limits_new(r->api.sessions, (int)cfg->rate_account, &r->api.limits, err) < 0 ||
         zn_notices_start(r->api.store, r->api.callers, r->api.answers, &r->notices, err) < 0 ||
         zn_events_start(cfg->supervisor, &r->api.events, err) < 0)
@@ -221,6 +236,7 @@ static int api_main(const struct zn_config *cfg)
     }
     zn_server_stop(r.server, DRAIN_MS);
     zn_app_free(r.app);
+    zn_web_free(r.web);
     zn_events_stop(r.api.events);
     zn_notices_stop(r.notices);
     zn_limits_free(r.api.limits);

@@ -16,6 +16,7 @@
 #include "zaned/config.h"
 #include "zaned/http/http.h"
 #include "zaned/logs/collector.h"
+#include "zaned/proxy/assets.h"
 #include "zaned/workflows/lines.h"
 #include "zaned/workflows/monitor.h"
 #include "zaned/workflows/outbox.h"
@@ -172,6 +173,15 @@ static void fill_work(struct worker_role *r)
     pthread_mutex_init(&r->work.route_lock, NULL);
 }
 
+/* Without them the API answers for them itself. */
+static void publish_assets(const struct zn_config *cfg)
+{
+    struct zn_err err = { 0 };
+
+    if (zn_assets_publish(cfg->web_dir, cfg->edge_dir, &err) < 0)
+        zn_error("publishing the dashboard's files: %s", err.msg);
+}
+
 static int start_shipper(struct worker_role *r, struct zn_err *err)
 {
     struct zn_periodic_config c = { .name = "build log",
@@ -302,6 +312,7 @@ int zn_worker_main(const struct zn_config *cfg)
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     fill_work(&r);
+    publish_assets(cfg);
     if (open_store(&r, &err) < 0 || open_clients(&r, &err) < 0 || start_server(&r, &err) < 0 ||
         (cfg->standby_collector && zn_collector_from_config(cfg, &r.collector, &err) < 0)) {
         zn_error("worker: %s", err.msg);

@@ -136,10 +136,40 @@ def test_base_path_is_stripped_and_bounded(proxy):
 
 def test_own_addresses(proxy):
     for host in ("app.zane.localhost", "127.0.0.1", "127.0.0.1:18080", "localhost"):
-        assert proxy.get(host)[2] == "status /"
+        assert proxy.get(host)[2] == "api /"
+        assert proxy.get(host, "/project/shop")[2] == "api /project/shop"
         assert proxy.get(host, "/api/ping/")[2] == "api /api/ping/"
+        assert proxy.get(host, "/status/events")[2] == "status /status/events"
+        assert proxy.get(host, "/status.json")[2] == "status /status.json"
     status, head, body = proxy.get("nobody.example")
     assert status == 404 and "No app answers" in body and head["x-zane-error"] == "no-route"
+
+
+def test_files_of_the_dashboard(proxy):
+    own = "app.zane.localhost"
+    folder = proxy.edge / "web/assets"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index-1.js").write_text("export {};")
+    (folder / "index-1.js.br").write_bytes(b"small")
+    status, head, body = proxy.get(own, "/assets/index-1.js")
+    assert (status, body) == (200, "export {};") and "immutable" in head["cache-control"]
+    assert head["content-type"].startswith("text/javascript") and head["x-content-type-options"] == "nosniff"
+    _, head, body = proxy.get(own, "/assets/index-1.js", **{"Accept-Encoding": "gzip, br"})
+    assert (head["content-encoding"], body) == ("br", "small")
+    assert proxy.get(own, "/assets/index-2.js")[2] == "api /assets/index-2.js"  # not there (yet): the API's
+    assert proxy.get(own, "/assets/")[2] == "api /assets/"
+    assert proxy.get(own, "/assets/../../abc.80")[2] != (proxy.edge / "abc.80").read_text()
+    assert "immutable" not in proxy.get(own, "/assets/index-2.js")[1].get("cache-control", "")
+
+
+def test_without_the_api_the_status_page_shows(proxy):
+    proxy.api.shutdown()
+    proxy.api.server_close()
+    try:
+        assert proxy.get("app.zane.localhost", "/login")[2] == "status /login"
+    finally:
+        proxy.api = serve("api", proxy.api.server_address[1])
+    assert proxy.get("app.zane.localhost", "/login")[2] == "api /login"
 
 
 def test_dead_upstream_gets_a_page(proxy):

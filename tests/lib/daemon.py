@@ -225,7 +225,8 @@ class Daemon:
                 "ZN_VALKEY_HOST": "127.0.0.1", "ZN_VALKEY_PORT": str(self.valkey.port),
                 "ZN_ROOT_DOMAIN": ROOT_DOMAIN, "ZN_APP_DOMAIN": APP_DOMAIN, "ZN_SECRETS": str(self.root),
                 "ZN_MIGRATIONS": str(ROOT / "migrations"), "ZN_LISTEN": "127.0.0.1",
-                "ZN_SUPERVISOR": str(self.root / "view.sock"), "ZN_PORT": str(self.port), **more}
+                "ZN_SUPERVISOR": str(self.root / "view.sock"), "ZN_WEB": str(self.root / "web"),
+                "ZN_PORT": str(self.port), **more}
 
     def log(self):
         return (self.root / "log").read_text()

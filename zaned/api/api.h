@@ -39,6 +39,7 @@ struct zn_once;
 struct zn_sealer;
 struct zn_sessions;
 struct zn_store;
+struct zn_web;
 
 #define ZN_COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -98,6 +99,7 @@ struct zn_api {
     const char *ingest_token, *setup_token; /* never NULL or empty */
     struct zn_cache *callers, *answers; /* NULL: nothing is kept */
     struct zn_events *events;           /* of the supervisor */
+    const struct zn_web *web;           /* the dashboard; NULL: there is none */
     struct zn_limits *limits;           /* NULL: nothing is counted for accounts */
 };
 

@@ -13,6 +13,7 @@
 #include "zaned/api/etag.h"
 #include "zaned/api/idempotency.h"
 #include "zaned/api/limits.h"
+#include "zaned/api/web.h"
 
 enum { SEGMENTS_MAX = 24, METHODS_TEXT = 64 };
 
@@ -159,6 +160,26 @@ static bool is_quick(const struct zn_app *app, struct zn_request *req, struct ta
     return true;
 }
 
+/* A client that has this document already is told so. */
+static void not_modified(const struct zn_request *req, struct zn_reply *reply)
+{
+    const char *known = zn_request_header(req, "If-None-Match");
+
+    if (!known || reply->status != 200 || (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0))
+        return;
+    for (unsigned i = 0; i < reply->nheaders; i++)
+        if (strcmp(reply->headers[i].name, "ETag") == 0 && zn_etag_listed(known, reply->headers[i].value)) {
+            zn_reply_empty(reply, 304);
+            return;
+        }
+}
+
+/* What is not the API's is the dashboard's, at the addresses that are ours. */
+static bool web_answers(const struct zn_app *app, struct zn_request *req, struct zn_reply *reply)
+{
+    return zn_host_is_ours(app->api->cfg, req) && zn_web_answer(app->api->web, req, reply);
+}
+
 static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, size_t *body_max,
                      struct zn_reply *reply)
 {
@@ -180,23 +201,11 @@ static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, siz
         zn_reply_header(reply, "Allow", zn_arena_strdup(req->arena, allow));
         zn_reply_error(reply, 405, "method_not_allowed",
                        zn_arena_printf(req->arena, "Method \"%.20s\" not allowed.", req->method), NULL);
+    } else if (web_answers(self, req, reply)) {
+        not_modified(req, reply);
     } else {
         zn_reply_error(reply, 404, "not_found", "Not found.", NULL);
     }
-}
-
-/* A client that has this document already is told so. */
-static void not_modified(const struct zn_request *req, struct zn_reply *reply)
-{
-    const char *known = zn_request_header(req, "If-None-Match");
-
-    if (!known || reply->status != 200 || (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0))
-        return;
-    for (unsigned i = 0; i < reply->nheaders; i++)
-        if (strcmp(reply->headers[i].name, "ETag") == 0 && zn_etag_listed(known, reply->headers[i].value)) {
-            zn_reply_empty(reply, 304);
-            return;
-        }
 }
 
 /* --- bodies ------------------------------------------------------------------------------------------ */

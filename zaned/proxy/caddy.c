@@ -10,6 +10,7 @@
 #include "base/guard.h"
 #include "base/http.h"
 #include "base/io.h"
+#include "zaned/proxy/assets.h"
 
 static const int64_t ADMIN_DEADLINE_MS = 15000;
 enum { CONFIG_MAX = 32 << 20 };
@@ -69,8 +70,6 @@ int zn_edge_write(const struct zn_caddy *c, const char *name, const char *value,
     return zn_write_file(path, value, strlen(value), 0644, err);
 }
 
-ZN_DEFINE_AUTO(dir, DIR *, closedir);
-
 int zn_edge_keep(const struct zn_caddy *c, const json_t *names, struct zn_err *err)
 {
     ZN_AUTO(zn_auto_dir) DIR *dir = opendir(c->edge_dir);
@@ -79,7 +78,7 @@ int zn_edge_keep(const struct zn_caddy *c, const json_t *names, struct zn_err *e
     if (!dir)
         return zn_fail_errno(err, errno, "reading %s", c->edge_dir);
     while ((e = readdir(dir)))
-        if (e->d_name[0] != '.' && !json_object_get(names, e->d_name) &&
+        if (e->d_name[0] != '.' && strcmp(e->d_name, ZN_WEB_FOLDER) != 0 && !json_object_get(names, e->d_name) &&
             unlinkat(dirfd(dir), e->d_name, 0) < 0 && errno != ENOENT)
             return zn_fail_errno(err, errno, "removing %s/%s", c->edge_dir, e->d_name);
     return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "zaned/proxy/assets.h"
 
 static const char status_dial[] = "unix//run/zane-status/status.sock";
 
@@ -143,11 +144,27 @@ static json_t *own_hosts(const struct zn_proxy_opts *o)
                      ip_hosts);
 }
 
+/* Files of the dashboard, which never change under their names. One that is not there (yet) is the API's to
+ * answer for. */
+static json_t *assets_route(const struct zn_proxy_opts *o)
+{
+    zn_auto_json root = json_sprintf("%s/" ZN_WEB_FOLDER, o->edge_dir);
+    json_t *headers = json_pack("{s:s,s:{s:{s:[s],s:[s]}}}", "handler", "headers", "response", "set", "Cache-Control",
+                                "public, max-age=31536000, immutable", "X-Content-Type-Options", "nosniff");
+    json_t *files = json_pack("{s:s,s:O,s:{s:{},s:{}},s:[s,s]}", "handler", "file_server", "root", root, "precompressed",
+                              "br", "gzip", "precompressed_order", "br", "gzip");
+
+    return json_pack("{s:[{s:[s],s:{s:O,s:[s]}}],s:[o,o],s:b}", "match", "path", "/assets/*", "file", "root", root,
+                     "try_files", "{http.request.uri.path}", "handle", headers, files, "terminal", 1);
+}
+
+/* The dashboard's document comes from the API, so that both are of one version and the status page shows
+ * while the API is away. */
 static json_t *own_route(const struct zn_proxy_opts *o)
 {
-    json_t *inner = json_pack("[{s:[{s:[s,s]}],s:[o],s:b},{s:[o]}]", "match", "path", "/api/*",
-                              "/healthz", "handle", proxy_to(json_string(o->api)), "terminal", 1,
-                              "handle", proxy_to(json_string(status_dial)));
+    json_t *inner = json_pack("[o,{s:[{s:[s,s]}],s:[o],s:b},{s:[o]}]", assets_route(o), "match", "path", "/status.json",
+                              "/status/*", "handle", proxy_to(json_string(status_dial)), "terminal", 1, "handle",
+                              proxy_to(json_string(o->api)));
 
     return json_pack("{s:o,s:[{s:s,s:o}],s:b}", "match", own_hosts(o), "handle", "handler",
                      "subroute", "routes", inner, "terminal", 1);
