@@ -12,6 +12,7 @@
 #include "zaned/api/api.h"
 #include "zaned/api/cache.h"
 #include "zaned/api/events.h"
+#include "zaned/api/feed.h"
 #include "zaned/api/limits.h"
 #include "zaned/api/notices.h"
 #include "zaned/api/openapi.h"
@@ -186,9 +187,11 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
     r->api.setup_token = r->setup_token;
     r->api.callers = zn_cache_new(CALLERS_BYTES);
     r->api.answers = zn_cache_new(ANSWERS_BYTES);
+    if (!(r->api.feed = zn_feed_new()))
+        return zn_fail(err, ZN_INTERNAL, "out of memory");
     load_web(cfg, r);
     if (zn_limits_new(r->api.sessions, (int)cfg->rate_account, &r->api.limits, err) < 0 ||
-        zn_notices_start(r->api.store, r->api.callers, r->api.answers, &r->notices, err) < 0 ||
+        zn_notices_start(r->api.store, r->api.callers, r->api.answers, r->api.feed, &r->notices, err) < 0 ||
         zn_events_start(cfg->supervisor, &r->api.events, err) < 0)
         return -1;
     if (zn_app_new(&r->api, zn_all_routes, zn_all_nroutes, &r->app, err) < 0)
@@ -239,6 +242,7 @@ static int api_main(const struct zn_config *cfg)
     zn_web_free(r.web);
     zn_events_stop(r.api.events);
     zn_notices_stop(r.notices);
+    zn_feed_free(r.api.feed);
     zn_limits_free(r.api.limits);
     zn_cache_free(r.api.answers);
     zn_cache_free(r.api.callers);

@@ -33,6 +33,7 @@ struct zn_config;
 struct zn_flight;
 struct zn_conn;
 struct zn_events;
+struct zn_feed;
 struct zn_limits;
 struct zn_loki;
 struct zn_once;
@@ -99,6 +100,7 @@ struct zn_api {
     const char *ingest_token, *setup_token; /* never NULL or empty */
     struct zn_cache *callers, *answers; /* NULL: nothing is kept */
     struct zn_events *events;           /* of the supervisor */
+    struct zn_feed *feed;               /* of the workspaces */
     const struct zn_web *web;           /* the dashboard; NULL: there is none */
     struct zn_limits *limits;           /* NULL: nothing is counted for accounts */
 };
@@ -164,13 +166,13 @@ extern const struct zn_route zn_auth_routes[], zn_system_routes[], zn_project_ro
     zn_place_routes[], zn_account_routes[], zn_workspace_routes[], zn_console_routes[],
     zn_token_routes[], zn_session_routes[], zn_totp_routes[], zn_audit_routes[], zn_change_routes[],
     zn_variable_routes[], zn_bulk_routes[], zn_registry_routes[], zn_document_routes[],
-    zn_member_routes[], zn_invitation_routes[];
+    zn_member_routes[], zn_invitation_routes[], zn_feed_routes[];
 extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_service_nroutes,
     zn_deployment_nroutes, zn_log_nroutes, zn_toggle_nroutes, zn_place_nroutes,
     zn_account_nroutes, zn_workspace_nroutes, zn_console_nroutes, zn_token_nroutes,
     zn_session_nroutes, zn_totp_nroutes, zn_audit_nroutes,
     zn_change_nroutes, zn_variable_nroutes, zn_bulk_nroutes, zn_registry_nroutes,
-    zn_document_nroutes, zn_member_nroutes, zn_invitation_nroutes;
+    zn_document_nroutes, zn_member_nroutes, zn_invitation_nroutes, zn_feed_nroutes;
 
 /* Decodes the body (no body = an empty object) or the query by the table of the route. Numbers and
  * booleans ("true", "false") of the query are read from their texts, a ZN_J_STRS is a parameter that may

@@ -7,14 +7,17 @@
 
 #include "base/periodic.h"
 #include "zaned/api/cache.h"
+#include "zaned/api/feed.h"
 #include "zaned/store/store.h"
 
 /* A connection that died without a word is noticed by its keepalive; a look at it costs nothing. */
 static const int64_t RETRY_FIRST_MS = 100, RETRY_MAX_MS = 5000, STABLE_MS = 60000;
+enum { BEAT_MS = 5000 };
 
 struct zn_notices {
     struct zn_store *store;
     struct zn_cache *callers, *answers;
+    struct zn_feed *feed;
     struct zn_periodic *thread;
 };
 
@@ -26,6 +29,10 @@ static void trust(struct zn_notices *n, bool yes)
 
 static void take(struct zn_notices *n, const PGnotify *note)
 {
+    if (strcmp(note->relname, "events") == 0) {
+        zn_feed_notice(n->feed, note->extra);
+        return;
+    }
     if (strcmp(note->extra, "callers") == 0)
         zn_cache_raise(n->callers);
     zn_cache_raise(n->answers); /* who is what changes what is shown to them */
@@ -37,8 +44,9 @@ static int hear(struct zn_notices *n, struct zn_periodic *self, PGconn *pg, stru
                            { .fd = zn_periodic_stop_fd(self), .events = POLLIN } };
     PGnotify *note;
 
-    if (poll(p, 2, -1) < 0 && errno != EINTR)
+    if (poll(p, 2, BEAT_MS) < 0 && errno != EINTR)
         return zn_fail_errno(err, errno, "poll");
+    zn_feed_beat(n->feed);
     if (!PQconsumeInput(pg) || PQstatus(pg) != CONNECTION_OK)
         return zn_fail(err, ZN_UNAVAILABLE, "the database closed the connection");
     while ((note = PQnotifies(pg))) {
@@ -59,16 +67,21 @@ static int session(void *arg, struct zn_periodic *self, struct zn_err *err)
         return -1;
     r = zn_conn_listen(conn, "changed", err);
     if (r == 0)
+        r = zn_conn_listen(conn, "events", err);
+    if (r == 0) {
         trust(n, true);
+        zn_feed_reset(n->feed); /* what was changed meanwhile nobody told of */
+    }
     while (r == 0 && !zn_periodic_stopping(self))
         r = hear(n, self, zn_conn_pg(conn), err);
     trust(n, false);
+    zn_feed_away(n->feed);
     zn_store_release(n->store, conn);
     return r;
 }
 
 int zn_notices_start(struct zn_store *store, struct zn_cache *callers, struct zn_cache *answers,
-                     struct zn_notices **ret, struct zn_err *err)
+                     struct zn_feed *feed, struct zn_notices **ret, struct zn_err *err)
 {
     struct zn_notices *n = calloc(1, sizeof *n);
 
@@ -77,6 +90,7 @@ int zn_notices_start(struct zn_store *store, struct zn_cache *callers, struct zn
     n->store = store;
     n->callers = callers;
     n->answers = answers;
+    n->feed = feed;
     struct zn_periodic_config c = { .name = "change notices",
                                     .fn = session,
                                     .arg = n,

@@ -23,6 +23,7 @@ const struct zn_route_table zn_all_routes[] = {
     TABLE(bulk, "deployments"),
     TABLE(log, "logs"),
     TABLE(registry, "registries"),
+    TABLE(feed, "events"),
     TABLE(system, "system"),
     TABLE(audit, "audit log"),
     TABLE(document, "description"),

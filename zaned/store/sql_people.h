@@ -37,6 +37,9 @@
     " 'user', " ZN_SQLT_USER_DOC ")"
 
 #define ZN_SQL_PEOPLE(X)                                                                          \
+    X(GUEST_PROJECTS, 1,                                                                          \
+      "select project_id from membership_project where membership_id = $1::bigint"                \
+      " order by project_id limit 500")                                                           \
     X(PROFILE_SET, 4,                                                                             \
       "update app_user set username = coalesce($2, username), first_name = coalesce($3, first_name)," \
       " last_name = coalesce($4, last_name) where id = $1::bigint returning username, first_name, last_name") \

@@ -26,6 +26,8 @@ class Live {
   private retryMs = FIRST_RETRY_MS;
   private path = "";
   private of = "";
+  private broke = false;
+  private since = 0; // when the stream was last there
 
   /** of: whose events these are; another one begins anew. */
   start(path: string, of: string): void {
@@ -34,6 +36,7 @@ class Live {
     this.path = path;
     this.of = of;
     this.last = "";
+    this.since = Date.now();
     this.set({ kind: "connecting" });
     this.open();
   }
@@ -103,16 +106,23 @@ class Live {
     this.awake();
     this.retryMs = FIRST_RETRY_MS;
     if (this.state.kind === "live") return;
-    const was = this.state;
     this.set({ kind: "live" });
-    /* A first connection after a failed one never had an event to go on from. */
-    if (was.kind === "lost" && !this.last) void queryClient.invalidateQueries();
+    /* A connection that never had an event to go on from may have missed some. */
+    if (this.broke && !this.last) void queryClient.invalidateQueries();
+    this.broke = false;
   }
 
   private lost(): void {
     this.close();
+    this.broke = true;
     if (!this.path) return;
-    if (this.state.kind !== "lost") this.set({ kind: "lost", since: Date.now() });
+    /* The server ends streams now and then; a first break is worth no word, one that lasts is. */
+    if (this.state.kind === "live") {
+      this.since = Date.now();
+      this.set({ kind: "connecting" });
+    } else if (this.state.kind === "connecting") {
+      this.set({ kind: "lost", since: this.since });
+    }
     if (this.timer) clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.timer = null;
@@ -154,7 +164,10 @@ function isChange(value: unknown): value is Change {
   return typeof value === "object" && value !== null && "kind" in value && typeof value.kind === "string";
 }
 
+/** Of the workspace, for every page. */
 export const live = new Live();
+/** Of the platform's own parts, while a system page is open. */
+export const systemLive = new Live();
 
 export function useLive(): LiveState {
   return useSyncExternalStore(live.subscribe, live.snapshot);

@@ -22,7 +22,8 @@ export const shell = {
   },
   noWorkspace: {
     title: "You are in no workspace",
-    what: "Ask for an invitation, or make a workspace of your own.",
+    what: "Ask somebody of a workspace for an invitation.",
+    make: "Ask for an invitation, or make a workspace.",
     name: "Name of the workspace",
     create: "Create workspace",
   },

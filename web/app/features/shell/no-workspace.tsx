@@ -10,7 +10,7 @@ import { Page } from "~/ui/layout";
 import { Empty } from "~/ui/states";
 
 /** For somebody whose last workspace is gone. */
-export function NoWorkspace() {
+export function NoWorkspace({ superuser }: { superuser: boolean }) {
   const [name, setName] = useState("");
   const create = useMutation({
     mutationFn: () => data(api.POST("/api/workspaces/create/", { body: { name } })),
@@ -19,13 +19,13 @@ export function NoWorkspace() {
   return (
     <Page title={t.noWorkspace.title}>
       <Empty icon="user" title={t.noWorkspace.title}>
-        <p>{t.noWorkspace.what}</p>
-        <Form className="mt-4 text-left" error={create.error} fields={["name"]} onSubmit={() => create.mutate()}>
+        <p>{superuser ? t.noWorkspace.make : t.noWorkspace.what}</p>
+        {superuser && <Form className="mt-4 text-left" error={create.error} fields={["name"]} onSubmit={() => create.mutate()}>
           <TextField label={t.noWorkspace.name} value={name} onChange={(e) => setName(e.target.value)} errors={errorsOf(create.error, "name")} />
           <Button tone="primary" type="submit" busy={create.isPending}>
             {t.noWorkspace.create}
           </Button>
-        </Form>
+        </Form>}
       </Empty>
     </Page>
   );

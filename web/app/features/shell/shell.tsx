@@ -56,9 +56,9 @@ function Inside({ superuser, workspace }: { superuser: boolean; workspace: strin
   const account = useLocation().pathname.startsWith(paths.account());
 
   useEffect(() => {
-    if (workspace) live.start(superuser && inSystem ? "/api/events/?system=1" : "/api/events/", workspace);
+    if (workspace) live.start("/api/events/", workspace);
     else live.stop();
-  }, [workspace, superuser, inSystem]);
+  }, [workspace]);
   useEffect(() => () => live.stop(), []);
 
   return (
@@ -69,7 +69,7 @@ function Inside({ superuser, workspace }: { superuser: boolean; workspace: strin
       <Header onSearch={() => setPalette(true)} busy={navigation.state !== "idle"} />
       <LiveBanner />
       <main id="content" tabIndex={-1} className="mx-auto w-full max-w-6xl flex-1 p-4 outline-none sm:p-6">
-        {workspace || account || inSystem ? <Outlet /> : <NoWorkspace />}
+        {workspace || account || inSystem ? <Outlet /> : <NoWorkspace superuser={superuser} />}
       </main>
       {palette && (
         <Suspense>
