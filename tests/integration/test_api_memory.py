@@ -59,7 +59,7 @@ def test_own_changes_show_at_once(user):
 
 def test_own_changes_show_before_their_notice_comes(own, user):
     """The database's process that sends the notices is stopped."""
-    (pid,), = own.postgres.query("select pid from pg_stat_activity where query ilike 'listen changed%'")
+    (pid,), = own.postgres.query("select pid from pg_stat_activity where query ilike 'listen events%'")
     os.kill(pid, signal.SIGSTOP)
     try:
         slug = f"p{secrets.token_hex(4)}"
@@ -109,11 +109,11 @@ def test_nothing_is_kept_while_changes_cannot_be_heard(own, user):
     user.post("/api/projects/", {"slug": slug})
     slugs(user)
     for i in range(5):
-        own.postgres.query("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen changed%'")
+        own.postgres.query("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen events%'")
         time.sleep(0.05)  # it hears of its end as it hears of changes
         own.postgres.query("update project set description = %s where slug = %s", (f"cut {i}", slug))
         assert next(p for p in user.get("/api/projects/").json() if p["slug"] == slug)["description"] == f"cut {i}"
-    wait_until(lambda: own.postgres.query("select 1 from pg_stat_activity where query ilike 'listen changed%'"), 10,
+    wait_until(lambda: own.postgres.query("select 1 from pg_stat_activity where query ilike 'listen events%'"), 10,
                "a new listener")
 
 
