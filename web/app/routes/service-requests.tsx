@@ -1,5 +1,11 @@
-import { Outlet } from "react-router";
+import { logs } from "~/text/logs";
+import { Empty } from "~/ui/states";
 
-export default function Page() {
-  return <Outlet />;
+/** Has no API yet, and says so. */
+export default function ServiceRequests() {
+  return (
+    <Empty icon="clock" title={logs.requests.what}>
+      {logs.requests.will}
+    </Empty>
+  );
 }

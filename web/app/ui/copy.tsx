@@ -6,7 +6,7 @@ import { cx } from "./classes";
 const SHOWN_MS = 1500;
 
 /* Browsers lend the clipboard to secure pages alone; a platform without a certificate yet has the old way. */
-async function write(text: string): Promise<boolean> {
+export async function copyText(text: string): Promise<boolean> {
   try {
     if (window.isSecureContext) {
       await navigator.clipboard.writeText(text);
@@ -36,7 +36,7 @@ export function CopyButton({ text, label = common.copy }: { text: string; label?
   }, [done]);
   return (
     <>
-      <IconButton icon={done ? "check" : "copy"} label={label} onClick={() => void write(text).then(setDone)} className="size-7" />
+      <IconButton icon={done ? "check" : "copy"} label={label} onClick={() => void copyText(text).then(setDone)} className="size-7" />
       <span role="status" className="sr-only">
         {done ? common.copied : ""}
       </span>
