@@ -68,6 +68,7 @@ export async function journey(walk) {
     process.exitCode = 1;
   } finally {
     await browser.close();
+    process.stdin.destroy(); // a journey that listens would wait for ever
   }
 }
 

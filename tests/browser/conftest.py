@@ -3,6 +3,7 @@ network."""
 import json
 import os
 import pathlib
+import select
 import subprocess
 import sys
 
@@ -39,6 +40,18 @@ class Visitor:
         out, err = process.communicate(timeout=deadline)
         assert process.returncode == 0, f"{err[-6000:]}"
         return json.loads(out.strip().splitlines()[-1])
+
+    def hear(self, process, word, deadline=90):
+        """The journey's next line; it is over if that is another one."""
+        ready, _, _ = select.select([process.stdout], [], [], deadline)
+        line = process.stdout.readline().strip() if ready else "nothing"
+        if line != word:
+            process.kill()
+            raise AssertionError(f"{line!r} where {word!r} was due: {process.communicate()[1][-6000:]}")
+
+    def tell(self, process, text):
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
 
     def walk(self, name, deadline=240, **given):
         return self.end(self.start(name, **given), deadline)

@@ -11,6 +11,7 @@ type Listener = (data: unknown) => void;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 15_000;
 const QUIET_MS = 45_000; // the server says something every 15 s
+const OPEN_MS = 10_000;
 const FOLD_MS = 60;
 
 class Live {
@@ -86,7 +87,7 @@ class Live {
     source.onopen = () => this.heard();
     source.onerror = () => this.lost();
     for (const event of ["hello", "reset", "change", "ping", ...this.listeners.keys()]) source.addEventListener(event, this.deliver);
-    this.awake();
+    this.awake(OPEN_MS);
   }
 
   private close(): void {
@@ -97,9 +98,9 @@ class Live {
   }
 
   /* A connection can die without a word, for instance while a laptop sleeps. */
-  private awake(): void {
+  private awake(ms = QUIET_MS): void {
     if (this.quiet) clearTimeout(this.quiet);
-    this.quiet = setTimeout(() => this.lost(), QUIET_MS);
+    this.quiet = setTimeout(() => this.lost(), ms);
   }
 
   private heard(): void {

@@ -11,6 +11,7 @@ export interface TailHandlers {
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 15_000;
 const QUIET_MS = 45_000;
+const OPEN_MS = 10_000;
 const TRIES_WITHOUT_ANSWER = 4; // then there is no such stream
 
 function isLines(value: unknown): value is Line[] {
@@ -51,6 +52,7 @@ export function tail(url: string, handlers: TailHandlers): () => void {
     const at = new URL(url, window.location.origin);
     if (last) at.searchParams.set("since", last);
     source = new EventSource(at);
+    quiet = setTimeout(lost, OPEN_MS);
     source.onopen = () => {
       heard();
       handlers.onState("live");
