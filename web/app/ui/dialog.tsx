@@ -72,6 +72,7 @@ export function ConfirmDialog({
   children,
   action,
   name,
+  tone = "danger",
   busy = false,
   error = null,
   onConfirm,
@@ -82,6 +83,7 @@ export function ConfirmDialog({
   children: ReactNode;
   action: string;
   name?: string;
+  tone?: "danger" | "primary";
   busy?: boolean;
   error?: Error | null;
   onConfirm: () => void;
@@ -89,14 +91,14 @@ export function ConfirmDialog({
 }) {
   return (
     <Dialog open={open} title={title} onClose={onClose}>
-      <ConfirmForm action={action} name={name ?? null} busy={busy} error={error} onConfirm={onConfirm} onClose={onClose}>
+      <ConfirmForm action={action} tone={tone} name={name ?? null} busy={busy} error={error} onConfirm={onConfirm} onClose={onClose}>
         {children}
       </ConfirmForm>
     </Dialog>
   );
 }
 
-function ConfirmForm({ children, action, name, busy, error, onConfirm, onClose }: { children: ReactNode; action: string; name: string | null; busy: boolean; error: Error | null; onConfirm: () => void; onClose: () => void }) {
+function ConfirmForm({ children, action, tone, name, busy, error, onConfirm, onClose }: { children: ReactNode; action: string; tone: "danger" | "primary"; name: string | null; busy: boolean; error: Error | null; onConfirm: () => void; onClose: () => void }) {
   const [typed, setTyped] = useState("");
   const [asked, setAsked] = useState(false);
   const right = name === null || typed === name;
@@ -113,7 +115,7 @@ function ConfirmForm({ children, action, name, busy, error, onConfirm, onClose }
       {name !== null && <TextField label={common.confirm.type(name)} value={typed} onChange={(e) => setTyped(e.target.value)} mono errors={asked && !right ? [common.confirm.mismatch] : []} />}
       <DialogActions>
         <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="danger" busy={busy} aria-disabled={!right}>
+        <Button type="submit" tone={tone} busy={busy} aria-disabled={!right}>
           {action}
         </Button>
       </DialogActions>
