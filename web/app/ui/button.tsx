@@ -13,7 +13,7 @@ const tones: Record<Tone, string> = {
 };
 
 const base =
-  "inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md border px-3 text-sm font-medium whitespace-nowrap transition-colors aria-disabled:opacity-60 disabled:opacity-60 max-sm:min-h-10";
+  "inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md border px-3 text-sm font-medium whitespace-nowrap transition-colors aria-disabled:opacity-60 aria-pressed:bg-accent-soft disabled:opacity-60 max-sm:min-h-10";
 
 interface Look {
   tone?: Tone;

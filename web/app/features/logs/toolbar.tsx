@@ -19,7 +19,7 @@ export function Toolbar({ filters, onFilters, wrap, onWrap, onDownload, state }:
         <Levels levels={filters.levels} onLevels={(levels) => set({ levels })} />
         <SelectField label={t.stream} hideLabel value={filters.stream} onChange={(e) => set({ stream: e.target.value === "stdout" || e.target.value === "stderr" ? e.target.value : "" })} choices={[{ value: "", label: t.streams.all }, { value: "stdout", label: t.streams.stdout }, { value: "stderr", label: t.streams.stderr }]} />
         <SelectField label={t.range} hideLabel value={filters.range} onChange={(e) => set({ range: RANGES.find((r) => r === e.target.value) ?? "live" })} choices={RANGES.map((r) => ({ value: r, label: t.ranges[r] }))} />
-        <Button aria-pressed={wrap} onClick={() => onWrap(!wrap)} className={cx(wrap && "bg-accent-soft")}>
+        <Button aria-pressed={wrap} onClick={() => onWrap(!wrap)}>
           {t.wrap}
         </Button>
         <IconButton icon="download" label={t.download.open} onClick={onDownload} />
