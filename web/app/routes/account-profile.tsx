@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { Profile } from "~/features/account/profile";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default Profile;

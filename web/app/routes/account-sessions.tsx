@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { Sessions } from "~/features/account/sessions";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default Sessions;

@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { Tokens } from "~/features/account/tokens";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default Tokens;

@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { AccountFrame } from "~/features/account/frame";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default AccountFrame;

@@ -2,11 +2,10 @@ import { useParams, useSearchParams } from "react-router";
 import { current, useDeployments } from "~/api/service";
 import type { DeploymentStatus } from "~/api/types";
 import { DeploymentRow } from "~/features/deployment/row";
-import { common } from "~/text/common";
 import { deployment as t } from "~/text/deployment";
 import { deploymentStatus } from "~/text/status";
-import { Button } from "~/ui/button";
 import { SelectField } from "~/ui/field";
+import { Pager } from "~/ui/pager";
 import { Empty, Loaded, SkeletonRows } from "~/ui/states";
 
 const PER_PAGE = 10;
@@ -47,17 +46,7 @@ export default function ServiceDeployments() {
                   </li>
                 ))}
               </ul>
-              {found.count > PER_PAGE && (
-                <nav aria-label={t.list.page(page, Math.ceil(found.count / PER_PAGE))} className="flex items-center justify-between gap-2">
-                  <Button icon="left" disabled={page <= 1} onClick={() => go(page - 1)}>
-                    {common.previous}
-                  </Button>
-                  <span className="text-muted">{t.list.page(page, Math.ceil(found.count / PER_PAGE))}</span>
-                  <Button icon="right" disabled={!found.next} onClick={() => go(page + 1)}>
-                    {common.next}
-                  </Button>
-                </nav>
-              )}
+              <Pager page={page} count={found.count} perPage={PER_PAGE} onPage={go} />
             </>
           ) : status ? (
             <Empty title={t.list.empty} />

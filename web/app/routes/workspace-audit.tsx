@@ -1,5 +1,10 @@
-import { Outlet } from "react-router";
+import { Audit } from "~/features/workspace/audit";
+import { OnlyAdmins } from "~/features/workspace/only-admins";
 
-export default function Page() {
-  return <Outlet />;
+export default function WorkspaceAudit() {
+  return (
+    <OnlyAdmins>
+      <Audit />
+    </OnlyAdmins>
+  );
 }

@@ -1,5 +1,10 @@
-import { Outlet } from "react-router";
+import { Invitations } from "~/features/workspace/invitations";
+import { OnlyAdmins } from "~/features/workspace/only-admins";
 
-export default function Page() {
-  return <Outlet />;
+export default function WorkspaceInvitations() {
+  return (
+    <OnlyAdmins>
+      <Invitations />
+    </OnlyAdmins>
+  );
 }

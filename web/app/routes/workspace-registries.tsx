@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { Registries } from "~/features/workspace/registries";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default Registries;

@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { WorkspaceSettings } from "~/features/workspace/settings";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default WorkspaceSettings;

@@ -2,6 +2,7 @@
 export const common = {
   product: "Zane",
   loading: "Loading",
+  page: (page: number, pages: number) => `Page ${page} of ${pages}`,
   retry: "Try again",
   cancel: "Cancel",
   close: "Close",

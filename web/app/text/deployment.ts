@@ -38,7 +38,7 @@ export const deployment = {
   unhealthyTitle: "This version does not pass its health check",
   seeLogs: "See the app's log",
   seeBuild: "See what the platform did",
-  list: { empty: "No deployment matches.", none: { title: "No deployment yet", what: "Each deployment will be listed here with what it changed." }, status: "Status", any: "any status", page: (a: number, b: number) => `Page ${a} of ${b}` },
+  list: { empty: "No deployment matches.", none: { title: "No deployment yet", what: "Each deployment will be listed here with what it changed." }, status: "Status", any: "any status" },
   facts: { hash: "Id", slot: "Slot", queued: "Queued", started: "Started", finished: "Finished", duration: "Duration", trigger: "Started", message: "Message" },
   noChanges: "It changed no setting.",
   changesOf: (n: number) => (n === 1 ? "1 change" : `${n} changes`),
