@@ -1,5 +1,6 @@
-import { Outlet } from "react-router";
+import { NotYet } from "~/features/system/not-yet";
+import { system as t } from "~/text/system";
 
-export default function Page() {
-  return <Outlet />;
+export default function SystemDisk() {
+  return <NotYet text={t.noDisk} />;
 }

@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { Users } from "~/features/system/users";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default Users;

@@ -1,5 +1,3 @@
-import { Outlet } from "react-router";
+import { Workspaces } from "~/features/system/workspaces";
 
-export default function Page() {
-  return <Outlet />;
-}
+export default Workspaces;
