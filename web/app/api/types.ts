@@ -20,3 +20,4 @@ export type SearchResult = Schemas["SearchResult"];
 export type LogLine = Schemas["LogLine"];
 export type SystemHealth = Schemas["SystemHealth"];
 export type Settings = Schemas["Settings"];
+export type VolumeOfService = Schemas["VolumeOfService"];

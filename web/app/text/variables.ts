@@ -45,20 +45,18 @@ export const variables = {
     takenOver: "The variables were taken over.",
     action: (n: number) => `Take over ${plural(n, "variable")}`,
   },
-  partly: (n: number) => `${plural(n, "variable")} before it ${n === 1 ? "was" : "were"} taken over.`,
   lines: (b: BadLine) => `Line ${b.line}: ${why[b.why]}`,
   shared: {
     title: "Shared variables of the environment",
     lead: "This service gets them too.",
     edit: "Edit shared variables",
     none: "The environment has none.",
-    hidden: "its own wins",
+    hidden: "The service has one of its own, which wins.",
   },
   system: {
     title: "Variables of the platform",
     lead: "Every container gets these; they win over others and cannot be changed.",
   },
-  tooMany: "A service has at most 200 variables.",
 } as const;
 
 const why: Record<BadLine["why"], string> = {

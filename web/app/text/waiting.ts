@@ -6,5 +6,5 @@ export const waiting = {
   was: "Deployed now:",
   nothing: "nothing",
   undo: "Undo",
-  saved: "Waits for the next deployment.",
+  neverDeployed: "It was never deployed, so nothing is lost.",
 } as const;

@@ -60,14 +60,15 @@ export interface Single<T> {
   change: ServiceChange | null;
 }
 
-function liveSingle<F extends SingleField>(service: Service, field: F): SingleValues[F] | null {
-  if (field !== "source") return service[field] as SingleValues[F];
-  if (service.image === null) return null;
-  return { image: service.image, container_registry_credentials_id: service.container_registry_credentials?.id ?? null } as SingleValues[F];
+type Singles = { [F in SingleField]: SingleValues[F] | null };
+
+function deployed(service: Service): Singles {
+  const { image, container_registry_credentials: login, command, healthcheck, resource_limits } = service;
+  return { source: image === null ? null : { image, container_registry_credentials_id: login?.id ?? null }, command, healthcheck, resource_limits };
 }
 
 export function single<F extends SingleField>(service: Service, field: F): Single<SingleValues[F]> {
-  const old = liveSingle(service, field);
+  const old = deployed(service)[field];
   const change = changesOf(service, field)[0] ?? null;
   return { value: change ? (change.new_value as SingleValues[F] | null) : old, old, change };
 }

@@ -26,34 +26,25 @@ const FILTER_FROM = 8;
 export function VariableEditor(props: Props) {
   const [search, setSearch] = useSearchParams();
   const view = search.get("view") === "text" ? "text" : "table";
-  const text = formatDotenv(wantedVariables(props.rows));
 
   return (
     <div className="grid gap-4">
-      <div className="flex flex-wrap items-center justify-between gap-2">
-        <Segments
-          label={t.view}
-          value={view}
-          choices={[
-            { value: "table", label: t.table },
-            { value: "text", label: t.text },
-          ]}
-          onChoose={(v) => setSearch(v === "text" ? { view: v } : {}, { replace: true })}
-        />
-        {props.rows.length > 0 && (
-          <span className="flex items-center gap-1 text-sm text-muted">
-            {t.copyAll}
-            <CopyButton text={text} label={t.copyAll} />
-          </span>
-        )}
-      </div>
-      {view === "text" ? <TextView {...props} begin={text} /> : <TableView {...props} />}
+      <Segments
+        label={t.view}
+        value={view}
+        choices={[
+          { value: "table", label: t.table },
+          { value: "text", label: t.text },
+        ]}
+        onChoose={(v) => setSearch(v === "text" ? { view: v } : {}, { replace: true })}
+      />
+      {view === "text" ? <TextView {...props} /> : <TableView {...props} />}
     </div>
   );
 }
 
-function TextView({ rows, actions, begin }: Props & { begin: string }) {
-  const [text, setText] = useState(begin);
+function TextView({ rows, actions }: Props) {
+  const [text, setText] = useState(() => formatDotenv(wantedVariables(rows)));
   return (
     <TakeText text={text} rows={rows} actions={actions} onDone={() => undefined}>
       <TextArea label={t.textLabel} hint={t.textHint} mono rows={Math.min(24, Math.max(8, text.split("\n").length + 1))} value={text} onChange={(e) => setText(e.target.value)} />
@@ -85,13 +76,15 @@ function TableView({ rows, actions, shared }: Props) {
       ) : (
         <div className="grid gap-2">
           <div className="flex flex-wrap items-center justify-between gap-2">
-            {rows.length >= FILTER_FROM ? (
+            {rows.length >= FILTER_FROM && (
               <div className="w-full sm:w-72">
                 <TextField label={t.filter} hideLabel placeholder={t.filter} type="search" value={filter} onChange={(e) => setFilter(e.target.value)} />
               </div>
-            ) : (
-              <span />
             )}
+            <span className="flex items-center gap-1 text-sm text-muted">
+              <CopyButton text={formatDotenv(wantedVariables(rows))} label={t.copyAll} />
+              {t.copyAll}
+            </span>
             <Button tone="quiet" icon={all ? "cover" : "eye"} onClick={() => setShown(all ? new Set() : new Set(rows.map((r) => r.key)))}>
               {all ? t.hideAll : t.showAll}
             </Button>

@@ -33,7 +33,7 @@ function ValueField({ value, onValue, errors }: { value: string; onValue: (value
         errors={errors}
       />
       <div>
-        <Button tone="quiet" className="-ml-3 min-h-6" onClick={() => setSeveral(true)}>
+        <Button tone="quiet" className="-mt-0.5 -ml-3 min-h-6" onClick={() => setSeveral(true)}>
           {t.severalLines}
         </Button>
       </div>

@@ -22,7 +22,7 @@ export function VariableRow({ row, actions, shown, onShow, shared }: { row: Item
   const unknown = shared ? references(value).filter((r) => !shared.includes(r)) : [];
 
   return (
-    <li className="grid gap-x-4 gap-y-1 px-3 py-2 sm:grid-cols-[minmax(0,2fr)_minmax(0,3fr)_auto]">
+    <li className="grid grid-cols-[minmax(0,1fr)_auto] gap-x-4 gap-y-1 px-3 py-2 sm:grid-cols-[minmax(0,2fr)_minmax(0,3fr)_6rem]">
       <div className="grid content-start justify-items-start gap-1 py-0.5">
         <span className={cx("font-mono text-sm font-medium", row.state === "removed" && "line-through")}>{key}</span>
         {row.old && row.old.key !== key && (
@@ -32,7 +32,7 @@ export function VariableRow({ row, actions, shown, onShow, shared }: { row: Item
         )}
         <StateMark state={row.state} />
       </div>
-      <div className="grid min-w-0 content-start gap-1">
+      <div className="grid min-w-0 content-start gap-1 max-sm:col-span-2 max-sm:row-start-2">
         <Value name={key} value={value} shown={shown} onShow={onShow} />
         {row.state === "changed" && row.old && row.old.value !== value && shown && (
           <p className="text-sm text-muted">
