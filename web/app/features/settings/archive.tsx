@@ -72,24 +72,27 @@ function sum(services: readonly DoomedService[], of: (s: DoomedService) => numbe
 
 export function DoomedEnvironments({ environments }: { environments: readonly DoomedEnvironment[] }) {
   return (
-    <ul className="grid max-h-[45dvh] gap-3 overflow-y-auto">
-      {environments.map((e) => (
-        <li key={e.name} className="grid gap-2 rounded-md bg-sunken p-3">
-          <p>
-            <span className="font-semibold">{e.name}</span>{" "}
-            <span className="text-sm text-muted">
-              {e.services.length ? t.doomed.counts(e.services.length, sum(e.services, (s) => s.volumes.length), sum(e.services, (s) => s.domains.length)) : t.doomed.noServices}
-              {e.variables > 0 && `, ${t.doomed.sharedVariables(e.variables)}`}
-            </span>
-          </p>
-          {e.services.map((s) => (
-            <div key={s.slug} className="border-l-2 border-line-strong pl-2">
-              <p className="font-medium">{s.slug}</p>
-              <DoomedServiceFacts service={s} />
-            </div>
-          ))}
-        </li>
-      ))}
-    </ul>
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- scrolls by keyboard
+    <div role="region" aria-label={t.doomed.lead} tabIndex={0} className="max-h-[45dvh] overflow-y-auto">
+      <ul className="grid gap-3">
+        {environments.map((e) => (
+          <li key={e.name} className="grid gap-2 rounded-md bg-sunken p-3">
+            <p>
+              <span className="font-semibold">{e.name}</span>{" "}
+              <span className="text-sm text-muted">
+                {e.services.length ? t.doomed.counts(e.services.length, sum(e.services, (s) => s.volumes.length), sum(e.services, (s) => s.domains.length)) : t.doomed.noServices}
+                {e.variables > 0 && `, ${t.doomed.sharedVariables(e.variables)}`}
+              </span>
+            </p>
+            {e.services.map((s) => (
+              <div key={s.slug} className="border-l-2 border-line-strong pl-2">
+                <p className="font-medium">{s.slug}</p>
+                <DoomedServiceFacts service={s} />
+              </div>
+            ))}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }

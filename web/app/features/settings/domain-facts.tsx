@@ -14,13 +14,9 @@ function Command({ text }: { text: string }) {
   );
 }
 
-function bare(host: string): string {
-  return host.replace(/:\d+$/, "");
-}
-
 /** What has to be in the DNS, and how to see whether it is; nothing that this page cannot know. */
 export function DomainFacts({ domain, root, app }: { domain: string; root: string; app: string }) {
-  const need = dnsNeed(domain, root);
+  const need = dnsNeed(domain, root, app);
   const host = need.kind === "own" ? need.host : domain;
 
   return (
@@ -33,23 +29,23 @@ export function DomainFacts({ domain, root, app }: { domain: string; root: strin
           <>
             <p>{t.own(need.name.replace(/^\*\./, ""))}</p>
             <Table label={t.record} head={[t.record, t.name, t.value]}>
-              {!need.apex && (
+              {!need.apex && !need.targetIsAddress && (
                 <tr>
                   <td className="font-mono">{t.cname}</td>
                   <td className="font-mono">{need.name}</td>
-                  <td className="font-mono">{bare(app)}</td>
+                  <td className="font-mono">{need.target}</td>
                 </tr>
               )}
               <tr>
                 <td className="font-mono">{t.aRecords}</td>
                 <td className="font-mono">{need.name}</td>
-                <td>{t.address}</td>
+                <td>{need.targetIsAddress ? <span className="font-mono">{need.target}</span> : t.address}</td>
               </tr>
             </Table>
             {need.apex && <p className="text-muted">{t.apex}</p>}
-            <p>{t.find}</p>
+            <p>{need.targetIsAddress ? t.findAddress(need.target) : t.find}</p>
             <div className="grid gap-1">
-              <Command text={`dig +short ${bare(app)}`} />
+              {!need.targetIsAddress && <Command text={`dig +short ${need.target}`} />}
               <Command text={`dig +short ${host}`} />
             </div>
           </>

@@ -28,7 +28,7 @@ export function EnvironmentName({ project, env }: Place) {
   });
 
   return (
-    <Panel title={t.name}>
+    <Panel title={t.rename}>
       {env === PRODUCTION ? (
         <p className="text-muted">{t.production}</p>
       ) : (

@@ -20,7 +20,7 @@ export function portKind(known: readonly number[]): Kind<"ports", { host: string
     paths: ["host", "forwarded"],
     removeLead: () => t.removeLead,
     fields: ({ draft, set, errors }) => (
-      <div className="grid gap-4 sm:grid-cols-2">
+      <div className="grid items-start gap-4 sm:grid-cols-2">
         <PortField label={t.host} value={draft.host} onValue={(host) => set({ ...draft, host })} errors={errors("host")} known={[]} />
         <PortField label={t.forwarded} value={draft.forwarded} onValue={(forwarded) => set({ ...draft, forwarded })} errors={errors("forwarded")} known={known} />
       </div>
@@ -137,7 +137,7 @@ export const configKind: Kind<"configs", ItemValues["configs"]> = {
       <>
         <TextField label={t.path} mono value={draft.mount_path} onChange={(e) => set({ ...draft, mount_path: e.target.value })} errors={errors("mount_path")} />
         <TextArea label={t.contents} hint={t.contentsHint} mono rows={14} wrap="off" value={draft.contents} onChange={(e) => set({ ...draft, contents: e.target.value })} errors={errors("contents")} />
-        <div className="grid gap-4 sm:grid-cols-2">
+        <div className="grid items-start gap-4 sm:grid-cols-2">
           <TextField label={t.name} optional hint={t.nameHint} value={draft.name} onChange={(e) => set({ ...draft, name: e.target.value })} errors={errors("name")} />
           <SelectField label={t.language} choices={languages.map((l) => ({ value: l, label: l }))} value={draft.language} onChange={(e) => set({ ...draft, language: e.target.value })} errors={errors("language")} />
         </div>

@@ -16,7 +16,7 @@ export function ServiceGrid({ project, env, services, selecting, onDone }: { pro
   const text = search.get("q") ?? "";
   const wanted = useDeferredValue(text).trim().toLowerCase();
   const shown = wanted ? services.filter((s) => s.slug.includes(wanted) || `${s.image}:${s.tag}`.toLowerCase().includes(wanted)) : services;
-  const ids = shown.filter((s) => chosen.has(s.id)).map((s) => s.id); // what is out of sight is left alone
+  const selected = shown.filter((s) => chosen.has(s.id)); // what is out of sight is left alone
 
   const toggle = (id: string) => {
     const next = new Set(chosen);
@@ -33,7 +33,7 @@ export function ServiceGrid({ project, env, services, selecting, onDone }: { pro
         <BulkBar
           project={project}
           env={env}
-          ids={ids}
+          chosen={selected}
           onAll={() => setChosen(new Set(shown.map((s) => s.id)))}
           onNone={() => setChosen(new Set())}
           onDone={() => {

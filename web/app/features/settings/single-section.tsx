@@ -33,7 +33,7 @@ export function SingleSection<F extends SingleField, D>({ path, service, kind }:
   return (
     <Panel id={kind.id} title={kind.title} lead={kind.lead}>
       <div className="grid gap-4">
-        {change && <WaitingNotice old={old === null ? null : kind.describe(old)} busy={undo.isPending} onUndo={() => undo.mutate({ body: null, instead: change })} />}
+        {change && <WaitingNotice old={service.image === null ? null : kind.describe(old)} busy={undo.isPending} onUndo={() => undo.mutate({ body: null, instead: change })} />}
         <Refused error={undo.error} />
         {/* what another person changes meanwhile starts the form anew */}
         <SingleForm key={JSON.stringify(value)} path={path} value={value} kind={kind} />

@@ -118,14 +118,14 @@ export function healthKind(known: readonly number[]): SingleKind<"healthcheck", 
         />
         {d.type === "none" && <p className="text-sm text-muted">{t.noneHint}</p>}
         {d.type === "PATH" && (
-          <div className="grid gap-4 sm:grid-cols-[1fr_auto]">
+          <div className="grid items-start gap-4 sm:grid-cols-[1fr_auto]">
             <TextField label={t.pathLabel} hint={t.pathHint} mono value={d.path} onChange={(e) => set({ ...d, path: e.target.value })} errors={errors("value")} />
             <PortField label={t.port} value={d.port} onValue={(port) => set({ ...d, port })} errors={errors("associated_port")} known={known} />
           </div>
         )}
         {d.type === "COMMAND" && <TextField label={t.commandLabel} hint={t.commandHint} mono value={d.command} onChange={(e) => set({ ...d, command: e.target.value })} errors={errors("value")} />}
         {d.type !== "none" && (
-          <div className="grid gap-4 sm:grid-cols-2">
+          <div className="grid items-start gap-4 sm:grid-cols-2">
             <TextField label={t.interval} hint={t.seconds} inputMode="numeric" value={d.interval} onChange={(e) => set({ ...d, interval: e.target.value })} errors={errors("interval_seconds")} className="max-w-40" />
             <TextField label={t.timeout} hint={t.seconds} inputMode="numeric" value={d.timeout} onChange={(e) => set({ ...d, timeout: e.target.value })} errors={errors("timeout_seconds")} className="max-w-40" />
           </div>
@@ -162,7 +162,7 @@ export function limitsKind(server: { no_of_cpus: number; max_memory_in_bytes: nu
     },
     paths: ["cpus", "memory", "memory.value", "memory.unit"],
     fields: ({ draft: d, set, errors }) => (
-      <div className="grid gap-4 sm:grid-cols-2">
+      <div className="grid items-start gap-4 sm:grid-cols-2">
         <TextField label={t.cpus} hint={t.cpusHint(server?.no_of_cpus ?? null)} inputMode="decimal" value={d.cpus} onChange={(e) => set({ ...d, cpus: e.target.value })} errors={errors("cpus")} />
         <div className="grid grid-cols-[1fr_auto] items-start gap-2">
           <TextField
