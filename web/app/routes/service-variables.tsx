@@ -18,7 +18,7 @@ export default function ServiceVariables() {
       {(s) => {
         const rows = items(s, "env_variables");
         return (
-          <div className="grid gap-4">
+          <div className="grid grid-cols-1 gap-4">
             <Panel
               title={t.title}
               lead={

@@ -16,7 +16,7 @@ export function SectionIndex({ label, entries, children }: { label: string; entr
   }, []);
 
   return (
-    <div className="grid items-start gap-6 lg:grid-cols-[12rem_minmax(0,1fr)]">
+    <div className="grid grid-cols-1 items-start gap-6 lg:grid-cols-[12rem_minmax(0,1fr)]">
       <nav aria-label={label} className="sticky top-16 hidden lg:block">
         <ul className="grid border-l border-line">
           {entries.map((e) => (
@@ -34,7 +34,7 @@ export function SectionIndex({ label, entries, children }: { label: string; entr
           ))}
         </ul>
       </nav>
-      <div className="grid min-w-0 gap-4">{children}</div>
+      <div className="grid grid-cols-1 gap-4">{children}</div>
     </div>
   );
 }

@@ -22,7 +22,7 @@ export function DomainFacts({ domain, root, app }: { domain: string; root: strin
   return (
     <details>
       <summary className="w-fit rounded-sm text-sm text-muted hover:text-ink">{t.open}</summary>
-      <div className="mt-2 grid gap-3 text-sm">
+      <div className="mt-2 grid grid-cols-1 gap-3 text-sm">
         {need.kind === "local" && <p>{t.local}</p>}
         {need.kind === "below" && <p>{t.below(need.root)}</p>}
         {need.kind === "own" && (

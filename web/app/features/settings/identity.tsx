@@ -37,7 +37,7 @@ export function General({ path, service }: Props) {
 
   return (
     <Panel id="general" title={t.title}>
-      <div className="grid gap-4">
+      <div className="grid grid-cols-1 gap-4">
         <Form label={t.title} error={rename.error} fields={["slug"]} onSubmit={() => slug.trim() !== service.slug && rename.mutate({ slug: slug.trim() })}>
           <TextField label={t.name} hint={t.nameHint} autoCapitalize="none" value={slug} onChange={(e) => setSlug(e.target.value)} errors={errorsOf(rename.error, "slug")} />
           <div>

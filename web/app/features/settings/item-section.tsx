@@ -54,7 +54,7 @@ export function ItemList<F extends ListField, D>({ path, service, kind, empty, a
   const all = items(service, kind.field);
 
   return (
-    <div className="grid gap-3">
+    <div className="grid grid-cols-1 gap-3">
       {all.length ? (
         <ul className="divide-y divide-line rounded-md border border-line">
           {all.map((item) => (
@@ -82,7 +82,7 @@ function ItemRow<F extends ListField, D>({ path, kind, item }: { path: ServicePa
   const name = kind.name(item.value);
 
   return (
-    <li className="grid gap-2 px-3 py-2">
+    <li className="grid grid-cols-1 gap-2 px-3 py-2">
       <div className="flex items-start justify-between gap-2">
         <div className="grid min-w-0 gap-1 py-1">
           <div className={cx(item.state === "removed" && "line-through")}>{kind.describe(item.value)}</div>

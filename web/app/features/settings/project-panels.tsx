@@ -43,7 +43,7 @@ export function ProjectGeneral({ project }: { project: Project }) {
 export function Environments({ project }: { project: Project }) {
   return (
     <Panel title={t.environments} lead={t.environmentsLead}>
-      <div className="grid gap-4">
+      <div className="grid grid-cols-1 gap-4">
         <ul className="grid divide-y divide-line rounded-md border border-line">
           {project.environments.map((e) => (
             <li key={e.id} className="flex items-center justify-between gap-2 px-3 py-1.5">

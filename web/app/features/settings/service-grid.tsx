@@ -25,7 +25,7 @@ export function ServiceGrid({ project, env, services, selecting, onDone }: { pro
   };
 
   return (
-    <div className="grid gap-3">
+    <div className="grid grid-cols-1 gap-3">
       {(services.length >= FILTER_FROM || text) && (
         <TextField label={t.filter} hideLabel placeholder={t.filter} type="search" value={text} onChange={(e) => setSearch(e.target.value ? { q: e.target.value } : {}, { replace: true })} />
       )}

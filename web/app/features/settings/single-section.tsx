@@ -32,7 +32,7 @@ export function SingleSection<F extends SingleField, D>({ path, service, kind }:
 
   return (
     <Panel id={kind.id} title={kind.title} lead={kind.lead}>
-      <div className="grid gap-4">
+      <div className="grid grid-cols-1 gap-4">
         {change && <WaitingNotice old={service.image === null ? null : kind.describe(old)} busy={undo.isPending} onUndo={() => undo.mutate({ body: null, instead: change })} />}
         <Refused error={undo.error} />
         {/* what another person changes meanwhile starts the form anew */}

@@ -28,7 +28,7 @@ export function VariableEditor(props: Props) {
   const view = search.get("view") === "text" ? "text" : "table";
 
   return (
-    <div className="grid gap-4">
+    <div className="grid grid-cols-1 gap-4">
       <Segments
         label={t.view}
         value={view}
@@ -68,7 +68,7 @@ function TableView({ rows, actions, shared }: Props) {
   };
 
   return (
-    <div className="grid gap-4">
+    <div className="grid grid-cols-1 gap-4">
       {rows.length === 0 ? (
         <Empty icon="key" title={t.empty.title}>
           {t.empty.what}
