@@ -1,5 +1,6 @@
 import { useParams } from "react-router";
-import { useDetectedPorts, useService, useSettings } from "~/features/settings/data";
+import { useService } from "~/api/service";
+import { useDetectedPorts, useSettings } from "~/features/settings/data";
 import { urlKind } from "~/features/settings/domains";
 import { ItemList } from "~/features/settings/item-section";
 import { knownPorts } from "~/features/settings/overlay";

@@ -1,5 +1,5 @@
 import { useParams } from "react-router";
-import { useService } from "~/features/settings/data";
+import { useService } from "~/api/service";
 import { SettingsSections } from "~/features/settings/sections";
 import { Loaded, SkeletonRows } from "~/ui/states";
 

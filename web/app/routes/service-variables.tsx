@@ -1,5 +1,5 @@
 import { useParams } from "react-router";
-import { useService } from "~/features/settings/data";
+import { useService } from "~/api/service";
 import { SharedHere, SystemVariables } from "~/features/settings/more-variables";
 import { items } from "~/features/settings/overlay";
 import { serviceVariables } from "~/features/settings/variable-actions";

@@ -4,30 +4,15 @@ import { api, data } from "~/api/client";
 import type { ServicePath } from "~/api/keys";
 import { keys } from "~/api/keys";
 import { queryClient } from "~/api/query";
+import { refreshService, servicePath } from "~/api/service";
 import type { Service, ServiceChange, ServiceChangeRequest } from "~/api/types";
 
-/* The client's types leave out members that are always null. */
-async function shown(answer: Promise<Pick<Service, "slug" | "unapplied_changes">>): Promise<Service> {
-  return (await answer) as Service;
-}
-
-function place(p: ServicePath) {
-  return { project_slug: p.project, env_slug: p.env, service_slug: p.service };
-}
-
-export function useService(p: ServicePath) {
-  return useQuery({
-    queryKey: keys.service(p),
-    queryFn: ({ signal }) => shown(data(api.GET("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/", { params: { path: place(p) }, signal }))),
-  });
-}
-
-async function request(p: ServicePath, body: ServiceChangeRequest): Promise<Service> {
-  return shown(data(api.PUT("/api/projects/{project_slug}/{env_slug}/request-service-changes/{service_slug}/", { params: { path: place(p) }, body })));
+async function request(p: ServicePath, body: ServiceChangeRequest): Promise<void> {
+  await data(api.PUT("/api/projects/{project_slug}/{env_slug}/request-service-changes/{service_slug}/", { params: { path: servicePath(p) }, body }));
 }
 
 async function cancel(p: ServicePath, change: ServiceChange): Promise<void> {
-  await data(api.DELETE("/api/projects/{project_slug}/{env_slug}/cancel-service-changes/{service_slug}/{change_id}/", { params: { path: { ...place(p), change_id: change.id } } }));
+  await data(api.DELETE("/api/projects/{project_slug}/{env_slug}/cancel-service-changes/{service_slug}/{change_id}/", { params: { path: { ...servicePath(p), change_id: change.id } } }));
 }
 
 /** The request that a waiting change came from. */
@@ -41,28 +26,20 @@ export interface Wish {
   instead: ServiceChange | null; // of the same item: the API takes one at a time
 }
 
-/** After a change of a service: shown by its answer, or known by the server alone. */
-function settled(p: ServicePath, service: Service | null): void {
-  if (service) queryClient.setQueryData(keys.service(p), service);
-  else void queryClient.invalidateQueries({ queryKey: keys.service(p), exact: true });
-  void queryClient.invalidateQueries({ queryKey: keys.services(p.project, p.env) });
-}
-
 /** A refused wish leaves what waited before as it was. */
 export async function wish(p: ServicePath, { body, instead }: Wish): Promise<void> {
-  let service: Service | null = null;
   let back: ServiceChange | null = null;
   try {
     if (instead) {
       await cancel(p, instead);
       back = instead;
     }
-    if (body) service = await request(p, body);
+    if (body) await request(p, body);
   } catch (e) {
     if (back) await request(p, again(back)).catch(() => null); // what was refused matters more
     throw e;
   } finally {
-    settled(p, service);
+    await refreshService(p);
   }
 }
 
@@ -71,7 +48,8 @@ export function useWish(p: ServicePath, onDone?: () => void) {
 }
 
 export async function takeText(p: ServicePath, new_value: string): Promise<void> {
-  settled(p, await shown(data(api.PUT("/api/projects/{project_slug}/{env_slug}/request-env-changes/{service_slug}/", { params: { path: place(p) }, body: { new_value } }))));
+  await data(api.PUT("/api/projects/{project_slug}/{env_slug}/request-env-changes/{service_slug}/", { params: { path: servicePath(p) }, body: { new_value } }));
+  await refreshService(p);
 }
 
 export interface Identity {
@@ -85,27 +63,18 @@ export interface Identity {
 /** What takes effect at once. */
 export function usePatchService(p: ServicePath, onDone?: (service: Service) => void) {
   return useMutation({
-    mutationFn: (body: Identity) => shown(data(api.PATCH("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/", { params: { path: place(p) }, body }))),
+    mutationFn: (body: Identity) => data(api.PATCH("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/", { params: { path: servicePath(p) }, body })),
     onSuccess: (service) => {
-      settled({ ...p, service: service.slug }, service);
+      queryClient.setQueryData(keys.service({ ...p, service: service.slug }), service); // what the page of its new name begins with
+      void queryClient.invalidateQueries({ queryKey: keys.services(p.project, p.env) });
       onDone?.(service);
-    },
-  });
-}
-
-export function useNewDeployToken(p: ServicePath, onDone: () => void) {
-  return useMutation({
-    mutationFn: () => shown(data(api.PATCH("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/regenerate-deploy-token/", { params: { path: place(p) } }))),
-    onSuccess: (service) => {
-      settled(p, service);
-      onDone();
     },
   });
 }
 
 export function useArchiveService(p: ServicePath, onDone: () => void) {
   return useMutation({
-    mutationFn: () => data(api.DELETE("/api/projects/{project_slug}/{env_slug}/archive-service/docker/{service_slug}/", { params: { path: place(p) } })),
+    mutationFn: () => data(api.DELETE("/api/projects/{project_slug}/{env_slug}/archive-service/docker/{service_slug}/", { params: { path: servicePath(p) } })),
     onSuccess: () => {
       onDone();
       void queryClient.invalidateQueries({ queryKey: keys.services(p.project, p.env) });
@@ -118,19 +87,15 @@ export function useArchiveService(p: ServicePath, onDone: () => void) {
 export function useDetectedPorts(p: ServicePath) {
   return useQuery({
     queryKey: keys.servicePart(p, "detected-ports"),
-    queryFn: ({ signal }) => data(api.GET("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/detected-ports/", { params: { path: place(p) }, signal })),
+    queryFn: ({ signal }) => data(api.GET("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/detected-ports/", { params: { path: servicePath(p) }, signal })),
   });
 }
 
 export function useAvailableVolumes(p: ServicePath) {
   return useQuery({
     queryKey: keys.servicePart(p, "available-volumes"),
-    queryFn: ({ signal }) => data(api.GET("/api/projects/{project_slug}/{env_slug}/{service_slug}/available-volumes/", { params: { path: place(p) }, signal })),
+    queryFn: ({ signal }) => data(api.GET("/api/projects/{project_slug}/{env_slug}/{service_slug}/available-volumes/", { params: { path: servicePath(p) }, signal })),
   });
-}
-
-export function useRegistries() {
-  return useQuery({ queryKey: keys.registries(), queryFn: ({ signal }) => data(api.GET("/api/registries/credentials/", { signal })) });
 }
 
 export function useServerLimits() {

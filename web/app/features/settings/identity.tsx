@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import type { ServicePath } from "~/api/keys";
+import { useRegenerateToken } from "~/api/service";
 import type { Service } from "~/api/types";
 import { atLeast, role, useMe } from "~/features/auth/me";
 import { paths } from "~/paths";
@@ -18,7 +19,7 @@ import { Secret } from "~/ui/secret";
 import { Loaded } from "~/ui/states";
 import { toast } from "~/ui/toast";
 import { ArchivePanel, DoomedServiceFacts } from "./archive";
-import { useArchiveService, useNewDeployToken, usePatchService } from "./data";
+import { useArchiveService, usePatchService } from "./data";
 import { useDoomedService } from "./removals";
 
 interface Props {
@@ -100,10 +101,7 @@ export function Webhook({ path, service }: Props) {
   const t = settings.token;
   const [shown, setShown] = useState(false);
   const [asking, setAsking] = useState(false);
-  const renew = useNewDeployToken(path, () => {
-    setAsking(false);
-    toast(t.regenerated);
-  });
+  const renew = useRegenerateToken(path);
   const address = service.deploy_token && `${window.location.origin}/api/deploy-service/docker/${service.deploy_token}/`;
   const curl = (url: string) => `curl -X PUT '${url}' -H 'Content-Type: application/json' -d '{"new_image": "app:2", "commit_message": "from the pipeline"}'`;
 
@@ -134,7 +132,14 @@ export function Webhook({ path, service }: Props) {
       ) : (
         <p className="text-muted">{t.none}</p>
       )}
-      <ConfirmDialog open={asking} title={t.regenerateTitle} action={t.regenerate} busy={renew.isPending} error={renew.error} onConfirm={() => renew.mutate()} onClose={() => setAsking(false)}>
+      <ConfirmDialog open={asking} title={t.regenerateTitle} action={t.regenerate} busy={renew.isPending} error={renew.error} onConfirm={() =>
+          renew.mutate(undefined, {
+            onSuccess: () => {
+              setAsking(false);
+              toast(t.regenerated);
+            },
+          })
+        } onClose={() => setAsking(false)}>
         <p>{t.regenerateLead}</p>
       </ConfirmDialog>
     </Panel>

@@ -1,11 +1,12 @@
 /* All settings of a service in their order. */
 import type { ServicePath } from "~/api/keys";
+import { useRegistries } from "~/api/registries";
 import type { Service, ServiceChange } from "~/api/types";
 import { settings as t } from "~/text/settings";
 import { waiting } from "~/text/waiting";
 import { Panel } from "~/ui/layout";
 import { type IndexEntry, SectionIndex } from "~/ui/section-index";
-import { useAvailableVolumes, useDetectedPorts, useRegistries, useServerLimits } from "./data";
+import { useAvailableVolumes, useDetectedPorts, useServerLimits } from "./data";
 import { ArchiveService, Automatic, General, Webhook } from "./identity";
 import { ItemList } from "./item-section";
 import { configKind, portKind, sharedKind, volumeKind } from "./lists";
