@@ -27,3 +27,4 @@ export type AuditEntry = Schemas["AuditEntry"];
 export type Token = Schemas["Token"];
 export type Session = Schemas["Session"];
 export type InstanceUser = Schemas["InstanceUser"];
+export type VolumeOfService = Schemas["VolumeOfService"];

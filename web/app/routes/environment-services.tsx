@@ -1,18 +1,21 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { useParams } from "react-router";
 import { api, data } from "~/api/client";
 import { keys } from "~/api/keys";
 import { atLeast, role, useMe } from "~/features/auth/me";
 import { EnvironmentFrame } from "~/features/environment/frame";
-import { ServiceCard } from "~/features/environment/service-card";
+import { ServiceGrid } from "~/features/settings/service-grid";
 import { paths } from "~/paths";
 import { environment as t } from "~/text/environment";
-import { ButtonLink } from "~/ui/button";
+import { places } from "~/text/places";
+import { Button, ButtonLink } from "~/ui/button";
 import { Empty, Loaded, SkeletonRows } from "~/ui/states";
 
 export default function EnvironmentServices() {
   const { project = "", env = "" } = useParams();
   const me = useMe();
+  const [selecting, setSelecting] = useState(false);
   const mayCreate = atLeast(me.data, role.member);
   const list = useQuery({
     queryKey: keys.services(project, env),
@@ -23,17 +26,28 @@ export default function EnvironmentServices() {
       {t.newService}
     </ButtonLink>
   );
+  const select = mayCreate && (list.data?.length ?? 0) > 0 && (
+    <Button onClick={() => setSelecting(!selecting)}>
+      {selecting ? places.bulk.done : places.bulk.select}
+    </Button>
+  );
 
   return (
-    <EnvironmentFrame project={project} env={env} title={t.services} actions={create}>
+    <EnvironmentFrame
+      project={project}
+      env={env}
+      title={t.services}
+      actions={
+        <>
+          {select}
+          {create}
+        </>
+      }
+    >
       <Loaded query={list} skeleton={<SkeletonRows rows={4} className="h-28 w-full" />}>
         {(all) =>
           all.length ? (
-            <ul className="grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
-              {all.map((s) => (
-                <ServiceCard key={s.id} project={project} env={env} service={s} />
-              ))}
-            </ul>
+            <ServiceGrid key={`${project}/${env}`} project={project} env={env} services={all} selecting={selecting} onDone={() => setSelecting(false)} />
           ) : (
             <Empty icon="plus" title={t.empty.title} actions={create}>
               {t.empty.what}

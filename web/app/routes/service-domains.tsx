@@ -1,5 +1,38 @@
-import { Outlet } from "react-router";
+import { useParams } from "react-router";
+import { useService } from "~/api/service";
+import { useDetectedPorts, useSettings } from "~/features/settings/data";
+import { urlKind } from "~/features/settings/domains";
+import { ItemList } from "~/features/settings/item-section";
+import { knownPorts } from "~/features/settings/overlay";
+import { settings } from "~/text/settings";
+import { Panel } from "~/ui/layout";
+import { Empty, Loaded, SkeletonRows } from "~/ui/states";
 
-export default function Page() {
-  return <Outlet />;
+const t = settings.domains;
+
+export default function ServiceDomains() {
+  const { project = "", env = "", service = "" } = useParams();
+  const path = { project, env, service };
+  const found = useService(path);
+  const platform = useSettings();
+  const detected = useDetectedPorts(path);
+
+  return (
+    <Loaded query={found} skeleton={<SkeletonRows rows={3} className="h-20 w-full" />}>
+      {(s) => (
+        <Panel title={t.title} lead={t.lead}>
+          <ItemList
+            path={path}
+            service={s}
+            kind={urlKind(platform.data?.root_domain ?? null, platform.data?.app_domain ?? null, knownPorts(s, detected.data ?? []))}
+            empty={
+              <Empty icon="link" title={t.empty.title}>
+                {t.empty.what}
+              </Empty>
+            }
+          />
+        </Panel>
+      )}
+    </Loaded>
+  );
 }

@@ -15,6 +15,7 @@ export const common = {
   copied: "Copied",
   show: "Show",
   hide: "Hide",
+  hidden: "Hidden",
   more: "More",
   previous: "Previous",
   next: "Next",

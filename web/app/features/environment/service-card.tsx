@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import { Link } from "react-router";
 import type { ServiceCard as Card } from "~/api/types";
 import { paths } from "~/paths";
@@ -7,13 +8,15 @@ import { Icon } from "~/ui/icons";
 import { Status } from "~/ui/status";
 import { Time } from "~/ui/time";
 
-export function ServiceCard({ project, env, service: s }: { project: string; env: string; service: Card }) {
+/** choice: what selects the card, in front of its name. */
+export function ServiceCard({ project, env, service: s, choice }: { project: string; env: string; service: Card; choice?: ReactNode }) {
   const look = serviceStatus[s.status];
 
   return (
     <li className="relative grid content-start gap-1.5 rounded-lg border border-line bg-surface p-4 transition-colors hover:border-line-strong">
       <div className="flex items-start justify-between gap-2">
-        <h2 className="min-w-0 font-semibold">
+        {choice && <span className="relative z-10 flex">{choice}</span>}
+        <h2 className="min-w-0 flex-1 font-semibold">
           <Link to={paths.service({ project, env, service: s.slug })} className="after:absolute after:inset-0 after:rounded-lg">
             {s.slug}
           </Link>
