@@ -34,7 +34,7 @@ def fails(platform, service, because, timeout=30, **body):
         done = platform.deploy(service, deadline=120, **body)
     assert done["status"] == "FAILED", done
     assert because.lower() in (done["status_reason"] or "").lower(), done["status_reason"]
-    assert load.requests > 20 and load.failures == [], load.failures[:3]
+    assert load.requests > 5 and load.failures == [], load.failures[:3]
     return done
 
 
@@ -62,7 +62,7 @@ def test_redeploys_under_load_lose_no_request(web):
             assert done["status"] == "HEALTHY", done
             slots.add(done["slot"])
     assert slots == {"BLUE", "GREEN"}
-    assert load.requests > 100 and load.failures == [], (load.requests, load.failures[:3])
+    assert load.requests > 25 and load.failures == [], (load.requests, load.failures[:3])
 
 
 def test_radicale_keeps_its_data_over_a_redeploy(platform):

