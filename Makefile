@@ -75,6 +75,9 @@ bench: all web ## the figures of docs/benchmarks.md, in private engines
 	/usr/bin/python3 tests/bench/bench_workflows.py
 	/usr/bin/python3 tests/bench/bench_api.py
 
+screenshots: all web ## a picture of every page of the dashboard, wide and narrow, light and dark, in build/screenshots
+	/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/browser -k every_page
+
 schemathesis: all ## longer than in check: 50 examples for each operation and caller
 	ZANE_SCHEMATHESIS=50 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration/test_api_schemathesis.py
 
@@ -158,6 +161,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: python web demo bench faults probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
+.PHONY: python web screenshots demo bench faults probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:

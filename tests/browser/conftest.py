@@ -25,6 +25,8 @@ def built():
 class Visitor:
     """Walks a journey of tests/browser/journeys in the platform's network."""
 
+    pictures = ROOT / "build/screenshots"
+
     def __init__(self, box):
         self.box = box
 

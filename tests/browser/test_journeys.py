@@ -29,3 +29,27 @@ def test_a_lost_connection_is_said_and_mended(visitor):
     visitor.tell(process, "it is back, or will be")
     visitor.end(process)
     wait_until(lambda: box.request("GET", "/readyz").status in (200, 404), 60, "the API")
+
+
+def prepare_shop(box):
+    """A project with a service that runs, one that failed, and a change that waits."""
+    if box.api("GET", "/projects/shop/", ok=None).status == 404:
+        box.api("POST", "/projects/", {"slug": "shop", "description": "What the shop runs on"}, ok=(201,))
+    web = {"image": box.tags["nginx"], "port": 8080, "domain": "web.zane.localhost", "health_check_path": "/",
+           "project": "shop", "env": {"MODE": "live"}}
+    hash_ = box.api("PUT", "/deploys/web/", web).json()["hash"]
+    failed = box.api("PUT", "/deploys/broken/", {"image": "zane/no-such-image:1", "project": "shop"}).json()["hash"]
+    here = "/projects/shop/production"
+
+    def ended(service, deployment):
+        path = f"{here}/service-details/{service}/deployments/{deployment}/"
+        return wait_until(lambda: d if (d := box.api("GET", path).json())["finished_at"] else None, 120, deployment)
+    assert ended("web", hash_)["status"] == "HEALTHY"
+    assert ended("broken", failed)["status"] == "FAILED"
+    box.api("PUT", f"{here}/request-env-changes/web/", {"new_value": "COLOUR=blue\n"})
+    return {"hash": hash_, "failed": failed}
+
+
+def test_every_page_is_sound(visitor):
+    seen = visitor.walk("every_page", deadline=900, pictures=str(visitor.pictures), **prepare_shop(visitor.box))
+    assert seen["pages"] > 30

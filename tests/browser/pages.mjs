@@ -1,0 +1,45 @@
+/* Every page of the dashboard by its address: service pages are of the service `web` in the project `shop`. */
+
+export function pages(given) {
+  const env = "/project/shop/production";
+  const web = `${env}/service/web`;
+  return {
+    projects: "/",
+    "new-project": "/new-project",
+    "project-settings": "/project-settings/shop",
+    environment: env,
+    "environment-variables": `${env}/variables`,
+    "environment-settings": `${env}/settings`,
+    "new-service": `${env}/new-service`,
+    "service-overview": web,
+    "service-deployments": `${web}/deployments`,
+    "service-variables": `${web}/variables`,
+    "service-domains": `${web}/domains`,
+    "service-logs": `${web}/logs`,
+    "service-requests": `${web}/requests`,
+    "service-metrics": `${web}/metrics`,
+    "service-settings": `${web}/settings`,
+    deployment: `${web}/deployments/${given.hash}`,
+    "deployment-changes": `${web}/deployments/${given.hash}/changes`,
+    "deployment-logs": `${web}/deployments/${given.hash}/logs`,
+    "failed-deployment": `${env}/service/broken/deployments/${given.failed}`,
+    welcome: "/welcome",
+    "workspace-members": "/workspace",
+    "workspace-invitations": "/workspace/invitations",
+    "workspace-registries": "/workspace/registries",
+    "workspace-audit": "/workspace/audit",
+    "workspace-settings": "/workspace/settings",
+    "account-profile": "/account",
+    "account-security": "/account/security",
+    "account-tokens": "/account/tokens",
+    "account-sessions": "/account/sessions",
+    "system-health": "/system",
+    "system-upgrade": "/system/upgrade",
+    "system-backups": "/system/backups",
+    "system-disk": "/system/disk",
+    "system-users": "/system/users",
+    "system-workspaces": "/system/workspaces",
+    "system-about": "/system/about",
+    "not-found": "/nowhere",
+  };
+}
