@@ -12,7 +12,7 @@ describe("touched", () => {
 
   it("touches all of a kind where the place is not said", () => {
     expect(touched({ kind: "service" })).toContainEqual(["service"]);
-    expect(touched({ kind: "variable", project: "shop" })).toEqual([["environment", "shop"]]);
+    expect(touched({ kind: "variable", project: "shop" })).toEqual([["environment", "shop"], ["service", "shop"]]);
   });
 
   it("does not skip a part of the place that is missing", () => {

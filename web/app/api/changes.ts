@@ -30,7 +30,7 @@ export function touched(c: Change): QueryKey[] {
     case "environment":
       return [["projects"], ["project", ...place(c.project)], ["environment", ...env], ["services", ...env], ["search"]];
     case "variable":
-      return [["environment", ...env]];
+      return [["environment", ...env], ["service", ...env]]; // a service shows those of its environment
     case "service":
       return [["services", ...env], ["service", ...service], ["projects"], ["search"]];
     case "deployment":

@@ -1,6 +1,15 @@
 /* Wording of the variables of services and environments. */
-import type { BadLine } from "~/features/settings/dotenv";
 import { plural } from "~/ui/units";
+
+const why = {
+  key: "a name begins with a letter or underscore and has letters, digits and underscores.",
+  equals: "there is no = behind the name.",
+  open: "the quote is not closed.",
+  behind: "there is text behind the closing quote.",
+  control: "the value has characters that cannot be shown.",
+  "long-key": "a name has at most 255 characters.",
+  "long-value": "a value has at most 65,536 bytes.",
+} as const;
 
 export const variables = {
   title: "Variables",
@@ -45,7 +54,7 @@ export const variables = {
     takenOver: "The variables were taken over.",
     action: (n: number) => `Take over ${plural(n, "variable")}`,
   },
-  lines: (b: BadLine) => `Line ${b.line}: ${why[b.why]}`,
+  lines: (b: { line: number; why: keyof typeof why }) => `Line ${b.line}: ${why[b.why]}`,
   shared: {
     title: "Shared variables of the environment",
     lead: "This service gets them too.",
@@ -58,13 +67,3 @@ export const variables = {
     lead: "Every container gets these; they win over others and cannot be changed.",
   },
 } as const;
-
-const why: Record<BadLine["why"], string> = {
-  key: "a name begins with a letter or underscore and has letters, digits and underscores.",
-  equals: "there is no = behind the name.",
-  open: "the quote is not closed.",
-  behind: "there is text behind the closing quote.",
-  control: "the value has characters that cannot be shown.",
-  "long-key": "a name has at most 255 characters.",
-  "long-value": "a value has at most 65,536 bytes.",
-};

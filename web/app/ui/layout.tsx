@@ -10,7 +10,7 @@ export function Page({ title, lead, actions, children, heading }: { title: strin
     document.title = `${title} · ${common.product}`;
   }, [title]);
   return (
-    <div className="grid gap-5">
+    <div className="grid grid-cols-1 gap-5">
       <header className="flex flex-wrap items-start justify-between gap-3">
         <div className="min-w-0">
           <h1 className="text-xl font-semibold">{heading ?? title}</h1>

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { ServiceChange, ServiceChangeRequest } from "~/api/types";
-import { wish } from "./data";
+import { keys } from "~/api/keys";
+import { queryClient } from "~/api/query";
+import type { Service, ServiceChange, ServiceChangeRequest } from "~/api/types";
+import { waitingNow, wish } from "./data";
 
 /* The calls in their order; refuse: a call that is answered with an error. */
 const calls: string[] = [];
@@ -31,6 +33,7 @@ describe("wish", () => {
   beforeEach(() => {
     calls.length = 0;
     refuse = "";
+    queryClient.setQueryData(keys.service(path), { unapplied_changes: [waits] });
   });
 
   it("cancels what waits of the same item, then asks", async () => {
@@ -49,9 +52,22 @@ describe("wish", () => {
     expect(calls).toEqual(["cancel chg_1", 'ask "after"', 'ask "before"', "refresh"]);
   });
 
+  it("cancels nothing that is gone meanwhile", async () => {
+    queryClient.setQueryData(keys.service(path), { unapplied_changes: [] as ServiceChange[] });
+    await wish(path, { body: wanted, instead: waits });
+    expect(calls).toEqual(['ask "after"', "refresh"]);
+  });
+
   it("asks for nothing if the former one could not be cancelled", async () => {
     refuse = "cancel chg_1";
     await expect(wish(path, { body: wanted, instead: waits })).rejects.toThrow("refused");
     expect(calls).toEqual(["cancel chg_1", "refresh"]);
   });
+});
+
+it("finds a change that was asked for again by what it is", () => {
+  const again = { ...waits, id: "chg_2" };
+  expect(waitingNow({ unapplied_changes: [again] } as Service, waits)).toBe(again);
+  expect(waitingNow({ unapplied_changes: [{ ...again, new_value: "other" }] } as Service, waits)).toBeNull();
+  expect(waitingNow(undefined, waits)).toBeNull();
 });

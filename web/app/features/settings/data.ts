@@ -26,13 +26,21 @@ export interface Wish {
   instead: ServiceChange | null; // of the same item: the API takes one at a time
 }
 
+/** The change as it waits now: one that was asked for again has another id. Null: it is gone meanwhile. */
+export function waitingNow(service: Service | undefined, change: ServiceChange): ServiceChange | null {
+  const all = service?.unapplied_changes ?? [];
+  const same = (c: ServiceChange) => c.field === change.field && c.type === change.type && c.item_id === change.item_id && JSON.stringify(c.new_value) === JSON.stringify(change.new_value);
+  return all.find((c) => c.id === change.id) ?? all.find(same) ?? null;
+}
+
 /** A refused wish leaves what waited before as it was. */
 export async function wish(p: ServicePath, { body, instead }: Wish): Promise<void> {
   let back: ServiceChange | null = null;
   try {
-    if (instead) {
-      await cancel(p, instead);
-      back = instead;
+    const former = instead && waitingNow(queryClient.getQueryData(keys.service(p)), instead);
+    if (former) {
+      await cancel(p, former);
+      back = former;
     }
     if (body) await request(p, body);
   } catch (e) {

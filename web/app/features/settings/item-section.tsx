@@ -49,16 +49,20 @@ function asRequest(request: { field: ListField; type: "ADD" | "UPDATE" | "DELETE
   return request as ServiceChangeRequest;
 }
 
+/* Dialogs belong to the list, not to a row: an item that is asked for anew is away for a moment. */
+type Doing<F extends ListField> = { what: "add" } | { what: "edit" | "remove"; item: Item<ItemValues[F]> };
+
 export function ItemList<F extends ListField, D>({ path, service, kind, empty, addable = true }: SectionProps<F, D>) {
-  const [adding, setAdding] = useState(false);
+  const [doing, setDoing] = useState<Doing<F> | null>(null);
   const all = items(service, kind.field);
+  const close = () => setDoing(null);
 
   return (
     <div className="grid grid-cols-1 gap-3">
       {all.length ? (
         <ul className="divide-y divide-line rounded-md border border-line">
           {all.map((item) => (
-            <ItemRow key={item.key} path={path} kind={kind} item={item} />
+            <ItemRow key={item.key} path={path} kind={kind} item={item} onEdit={() => setDoing({ what: "edit", item })} onRemove={() => setDoing({ what: "remove", item })} />
           ))}
         </ul>
       ) : (
@@ -66,18 +70,19 @@ export function ItemList<F extends ListField, D>({ path, service, kind, empty, a
       )}
       {addable && (
         <div>
-          <Button icon="plus" onClick={() => setAdding(true)}>
+          <Button icon="plus" onClick={() => setDoing({ what: "add" })}>
             {kind.add}
           </Button>
         </div>
       )}
-      {adding && <ItemDialog path={path} kind={kind} item={null} onClose={() => setAdding(false)} />}
+      {doing?.what === "add" && <ItemDialog path={path} kind={kind} item={null} onClose={close} />}
+      {doing?.what === "edit" && <ItemDialog path={path} kind={kind} item={doing.item} onClose={close} />}
+      {doing?.what === "remove" && <RemoveItem path={path} kind={kind} item={doing.item} onClose={close} />}
     </div>
   );
 }
 
-function ItemRow<F extends ListField, D>({ path, kind, item }: { path: ServicePath; kind: Kind<F, D>; item: Item<ItemValues[F]> }) {
-  const [doing, setDoing] = useState<"edit" | "remove" | null>(null);
+function ItemRow<F extends ListField, D>({ path, kind, item, onEdit, onRemove }: { path: ServicePath; kind: Kind<F, D>; item: Item<ItemValues[F]>; onEdit: () => void; onRemove: () => void }) {
   const undo = useWish(path);
   const name = kind.name(item.value);
 
@@ -101,16 +106,14 @@ function ItemRow<F extends ListField, D>({ path, kind, item }: { path: ServicePa
           {item.change && <IconButton icon="undo" label={t.undo(name)} disabled={undo.isPending} onClick={() => undo.mutate({ body: null, instead: item.change })} />}
           {item.state !== "removed" && (
             <>
-              <IconButton icon="edit" label={t.edit(name)} onClick={() => setDoing("edit")} />
-              <IconButton icon="trash" label={t.remove(name)} onClick={() => setDoing("remove")} />
+              <IconButton icon="edit" label={t.edit(name)} onClick={onEdit} />
+              <IconButton icon="trash" label={t.remove(name)} onClick={onRemove} />
             </>
           )}
         </div>
       </div>
       {kind.more?.(item)}
       <Refused error={undo.error} />
-      {doing === "edit" && <ItemDialog path={path} kind={kind} item={item} onClose={() => setDoing(null)} />}
-      {doing === "remove" && <RemoveItem path={path} kind={kind} item={item} onClose={() => setDoing(null)} />}
     </li>
   );
 }

@@ -11,9 +11,9 @@ import { Empty } from "~/ui/states";
 import { formatDotenv, type Variable } from "./dotenv";
 import type { Item } from "./overlay";
 import type { VariableActions } from "./variable-actions";
-import { AddVariable } from "./variable-form";
+import { AddVariable, EditVariable } from "./variable-form";
 import { TakeText, wantedVariables } from "./variable-preview";
-import { VariableRow } from "./variable-row";
+import { RemoveVariable, VariableRow } from "./variable-row";
 
 interface Props {
   rows: readonly Item<Variable>[];
@@ -56,6 +56,7 @@ function TableView({ rows, actions, shared }: Props) {
   const [filter, setFilter] = useState("");
   const [shown, setShown] = useState<ReadonlySet<string>>(new Set());
   const [pasted, setPasted] = useState<string | null>(null);
+  const [doing, setDoing] = useState<{ what: "edit" | "remove"; row: Item<Variable> } | null>(null); // not in the row, which is away while it is asked for anew
   const wanted = filter.trim().toLowerCase();
   const visible = rows.filter((r) => r.value.key.toLowerCase().includes(wanted));
   const all = shown.size > 0;
@@ -92,12 +93,23 @@ function TableView({ rows, actions, shared }: Props) {
           {visible.length === 0 && <p className="py-4 text-center text-muted">{t.noneMatch(filter)}</p>}
           <ul className="divide-y divide-line rounded-md border border-line">
             {visible.map((r) => (
-              <VariableRow key={r.key} row={r} actions={actions} shown={shown.has(r.key)} onShow={(on) => show(r.key, on)} shared={shared} />
+              <VariableRow
+                key={r.key}
+                row={r}
+                actions={actions}
+                shown={shown.has(r.key)}
+                onShow={(on) => show(r.key, on)}
+                shared={shared}
+                onEdit={() => setDoing({ what: "edit", row: r })}
+                onRemove={() => setDoing({ what: "remove", row: r })}
+              />
             ))}
           </ul>
         </div>
       )}
       <AddVariable actions={actions} onText={setPasted} />
+      {doing?.what === "edit" && <EditVariable actions={actions} row={doing.row} onClose={() => setDoing(null)} />}
+      {doing?.what === "remove" && <RemoveVariable actions={actions} row={doing.row} onClose={() => setDoing(null)} />}
       <Dialog open={pasted !== null} wide title={t.preview.pasted} onClose={() => setPasted(null)}>
         <TakeText text={pasted ?? ""} rows={rows} actions={actions} onDone={() => setPasted(null)}>
           <TextArea label={t.textLabel} mono rows={8} value={pasted ?? ""} onChange={(e) => setPasted(e.target.value)} />

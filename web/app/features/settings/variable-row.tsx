@@ -1,5 +1,4 @@
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
 import { common } from "~/text/common";
 import { variables as t } from "~/text/variables";
 import { waiting } from "~/text/waiting";
@@ -11,13 +10,11 @@ import type { Variable } from "./dotenv";
 import type { Item } from "./overlay";
 import { onlyReference, references } from "./references";
 import type { VariableActions } from "./variable-actions";
-import { EditVariable } from "./variable-form";
 import { Refused, StateMark } from "./waiting";
 
 /** shared: keys that references can name; null where they cannot be used. */
-export function VariableRow({ row, actions, shown, onShow, shared }: { row: Item<Variable>; actions: VariableActions; shown: boolean; onShow: (shown: boolean) => void; shared: readonly string[] | null }) {
+export function VariableRow({ row, actions, shown, onShow, shared, onEdit, onRemove }: { row: Item<Variable>; actions: VariableActions; shown: boolean; onShow: (shown: boolean) => void; shared: readonly string[] | null; onEdit: () => void; onRemove: () => void }) {
   const { key, value } = row.value;
-  const [doing, setDoing] = useState<"edit" | "remove" | null>(null);
   const undo = useMutation({ mutationFn: () => actions.undo(row) });
   const unknown = shared ? references(value).filter((r) => !shared.includes(r)) : [];
 
@@ -50,13 +47,11 @@ export function VariableRow({ row, actions, shown, onShow, shared }: { row: Item
         {row.change && <IconButton icon="undo" label={t.undo(key)} disabled={undo.isPending} onClick={() => undo.mutate()} />}
         {row.state !== "removed" && (
           <>
-            <IconButton icon="edit" label={t.edit(key)} onClick={() => setDoing("edit")} />
-            <IconButton icon="trash" label={t.remove(key)} onClick={() => setDoing("remove")} />
+            <IconButton icon="edit" label={t.edit(key)} onClick={onEdit} />
+            <IconButton icon="trash" label={t.remove(key)} onClick={onRemove} />
           </>
         )}
       </div>
-      {doing === "edit" && <EditVariable actions={actions} row={row} onClose={() => setDoing(null)} />}
-      {doing === "remove" && <RemoveVariable actions={actions} row={row} onClose={() => setDoing(null)} />}
     </li>
   );
 }
@@ -67,7 +62,7 @@ function Value({ name, value, shown, onShow }: { name: string; value: string; sh
   return <Secret text={value} shown={shown} onShow={onShow} names={{ show: t.showValue(name), hide: t.hideValue(name), copy: t.copyValue(name) }} />;
 }
 
-function RemoveVariable({ actions, row, onClose }: { actions: VariableActions; row: Item<Variable>; onClose: () => void }) {
+export function RemoveVariable({ actions, row, onClose }: { actions: VariableActions; row: Item<Variable>; onClose: () => void }) {
   const remove = useMutation({ mutationFn: () => actions.remove(row), onSuccess: onClose });
   return (
     <ConfirmDialog open title={t.removeTitle(row.value.key)} action={common.remove} busy={remove.isPending} error={remove.error} onConfirm={() => remove.mutate()} onClose={onClose}>
