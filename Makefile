@@ -76,7 +76,7 @@ bench: all web ## the figures of docs/benchmarks.md, in private engines
 	/usr/bin/python3 tests/bench/bench_api.py
 
 screenshots: all web ## a picture of every page of the dashboard, wide and narrow, light and dark, in build/screenshots
-	/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/browser -k every_page
+	ZANE_PICTURES=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/browser -k every_page
 
 schemathesis: all ## longer than in check: 50 examples for each operation and caller
 	ZANE_SCHEMATHESIS=50 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration/test_api_schemathesis.py

@@ -25,7 +25,7 @@ def built():
 class Visitor:
     """Walks a journey of tests/browser/journeys in the platform's network."""
 
-    pictures = ROOT / "build/screenshots"
+    pictures = str(ROOT / "build/screenshots") if os.environ.get("ZANE_PICTURES") else None
 
     def __init__(self, box):
         self.box = box

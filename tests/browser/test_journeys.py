@@ -51,5 +51,5 @@ def prepare_shop(box):
 
 
 def test_every_page_is_sound(visitor):
-    seen = visitor.walk("every_page", deadline=900, pictures=str(visitor.pictures), **prepare_shop(visitor.box))
+    seen = visitor.walk("every_page", deadline=900, pictures=visitor.pictures, **prepare_shop(visitor.box))
     assert seen["pages"] > 30

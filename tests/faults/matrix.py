@@ -280,7 +280,7 @@ class World:
             part = part_of(id_)
             wanted |= {f"{part}.hash": hash_, f"{part}.slot": slot}
             wanted |= {f"{part}.{u['associated_port']}": f"srv-{part}-{slot}:{u['associated_port']}" for u in urls}
-        there = {p.name: p.read_text() for p in (self.box.state / "edge").iterdir()}
+        there = {p.name: p.read_text() for p in (self.box.state / "edge").iterdir() if p.is_file()}
         return [f"edge file {n}: {there.get(n)!r}, by the database {wanted.get(n)!r}"
                 for n in sorted(there.keys() | wanted.keys()) if there.get(n) != wanted.get(n)]
 

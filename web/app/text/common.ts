@@ -17,6 +17,7 @@ export const common = {
   hide: "Hide",
   hidden: "Hidden",
   more: "More",
+  actions: "Actions",
   previous: "Previous",
   next: "Next",
   back: "Back",

@@ -90,7 +90,7 @@ export function Table({ label, head, children }: { label: string; head: readonly
           <tr className="border-b border-line text-sm text-muted">
             {head.map((h, i) => (
               <th key={i} scope="col" className="px-3 py-2 font-medium whitespace-nowrap">
-                {h}
+                {h === "" ? <span className="sr-only">{common.actions}</span> : h}
               </th>
             ))}
           </tr>

@@ -9,7 +9,7 @@ import { Row } from "./row";
 import { type Line, LINES_MAX, type LogStore } from "./store";
 import type { Log } from "./use-log";
 
-const ROW_PX = 20;
+const ROW_PX = 24; // as high as a finger needs
 const NEAR_PX = 60;
 
 export function LogList({ log, wrap, marked, onOpen, className }: { log: Log; wrap: boolean; marked: string | null; onOpen: (line: Line) => void; className?: string }) {
