@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -178,7 +179,7 @@ static void publish_assets(const struct zn_config *cfg)
 {
     struct zn_err err = { 0 };
 
-    if (zn_assets_publish(cfg->web_dir, cfg->edge_dir, &err) < 0)
+    if (zn_assets_publish(cfg->web_dir, cfg->edge_dir, time(NULL), &err) < 0)
         zn_error("publishing the dashboard's files: %s", err.msg);
 }
 

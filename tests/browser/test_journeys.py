@@ -28,7 +28,7 @@ def test_a_lost_connection_is_said_and_mended(visitor):
     visitor.hear(process, "lost")
     visitor.tell(process, "it is back, or will be")
     visitor.end(process)
-    wait_until(lambda: box.request("GET", "/readyz").status in (200, 404), 60, "the API")
+    wait_until(lambda: box.request("GET", "/healthz").status == 200, 60, "the API")
 
 
 def prepare_shop(box):

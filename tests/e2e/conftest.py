@@ -34,4 +34,4 @@ def platform(images, user_images):
 @pytest.fixture(scope="session", autouse=True)
 def built():
     jobs = str(min(2, os.cpu_count() or 1))
-    subprocess.run(["make", f"-j{jobs}", "all"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["make", f"-j{jobs}", "-s", "all", "web"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -1,5 +1,6 @@
 """The platform as a whole: eight services, isolation, survival."""
 import json
+import re
 
 from private_engine import wait_until
 
@@ -80,4 +81,32 @@ def test_a_second_supervisor_is_refused(platform):
 def test_a_killed_component_comes_back(platform):
     platform.kill("valkey")
     wait_until(lambda: not platform.health()["ready"] or platform.container_of("zn-valkey"), 30, "seen")
+    platform.wait_ready(90)
+
+
+def script_of(document):
+    """The dashboard's first script, by the name that the document has for it."""
+    return re.search(r'<script type="module"[^>]* src="(/assets/[^"]+\.js)"', document.body.decode())[1]
+
+
+def test_the_dashboard_is_served(platform):
+    document = platform.request("GET", "/")
+    assert document.status == 200 and "Zane-Status" not in document.headers, document
+    assert "script-src 'self'" in document.headers["Content-Security-Policy"]
+    assert platform.request("GET", "/project/of/nobody").body == document.body
+    script = platform.request("GET", script_of(document), headers={"Accept-Encoding": "gzip, br"})
+    assert (script.status, script.headers["Content-Encoding"]) == (200, "br"), script.headers  # packed: by the proxy
+    assert "immutable" in script.headers["Cache-Control"]
+    gone = platform.request("GET", "/assets/of-another-version.js")
+    assert (gone.status, gone.headers["Cache-Control"]) == (404, "no-store"), gone
+
+
+def test_the_status_page_shows_while_the_api_is_away(platform):
+    document = platform.request("GET", "/")
+    platform.kill("zaned-api")
+    away = wait_until(lambda: (a := platform.request("GET", "/login")).headers["Zane-Status"] and a, 30, "status page")
+    assert away.status == 503 and b"zaned-api" in away.body, away
+    script = platform.request("GET", script_of(document), headers={"Accept-Encoding": "br"})
+    assert (script.status, script.headers["Content-Encoding"]) == (200, "br"), script  # what is open goes on
+    wait_until(lambda: platform.request("GET", "/login").body == document.body, 60, "the dashboard again")
     platform.wait_ready(90)

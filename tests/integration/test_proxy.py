@@ -141,6 +141,7 @@ def test_own_addresses(proxy):
         assert proxy.get(host, "/api/ping/")[2] == "api /api/ping/"
         assert proxy.get(host, "/status/events")[2] == "status /status/events"
         assert proxy.get(host, "/status.json")[2] == "status /status.json"
+        assert proxy.get(host, "/readyz")[2] == "status /readyz"
     status, head, body = proxy.get("nobody.example")
     assert status == 404 and "No app answers" in body and head["x-zane-error"] == "no-route"
 

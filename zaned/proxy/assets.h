@@ -3,13 +3,15 @@
 #ifndef ZN_PROXY_ASSETS_H
 #define ZN_PROXY_ASSETS_H
 
+#include <time.h>
+
 #include "base/err.h"
 
 /* Under the folder of the upstream files. */
 #define ZN_WEB_FOLDER "web"
 
 /* Copies the files of <from>/assets that are not there yet to <edge_dir>/web/assets, each whole or not at all, and
- * removes those that no version has had for 30 days. A <from> without assets is none that failed. */
-int zn_assets_publish(const char *from, const char *edge_dir, struct zn_err *err);
+ * removes those that 30 days before `now` a version no longer had. A <from> without assets is none that failed. */
+int zn_assets_publish(const char *from, const char *edge_dir, time_t now, struct zn_err *err);
 
 #endif

@@ -159,12 +159,12 @@ static json_t *assets_route(const struct zn_proxy_opts *o)
 }
 
 /* The dashboard's document comes from the API, so that both are of one version and the status page shows
- * while the API is away. */
+ * while the API is away. What the supervisor asks the API about itself is nobody else's to ask. */
 static json_t *own_route(const struct zn_proxy_opts *o)
 {
-    json_t *inner = json_pack("[o,{s:[{s:[s,s]}],s:[o],s:b},{s:[o]}]", assets_route(o), "match", "path", "/status.json",
-                              "/status/*", "handle", proxy_to(json_string(status_dial)), "terminal", 1, "handle",
-                              proxy_to(json_string(o->api)));
+    json_t *status = json_pack("{s:[{s:[s,s,s]}],s:[o],s:b}", "match", "path", "/status.json", "/status/*", "/readyz",
+                               "handle", proxy_to(json_string(status_dial)), "terminal", 1);
+    json_t *inner = json_pack("[o,o,{s:[o]}]", assets_route(o), status, "handle", proxy_to(json_string(o->api)));
 
     return json_pack("{s:o,s:[{s:s,s:o}],s:b}", "match", own_hosts(o), "handle", "handler",
                      "subroute", "routes", inner, "terminal", 1);
