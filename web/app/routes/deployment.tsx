@@ -33,7 +33,7 @@ export default function DeploymentPage() {
             <span className="flex flex-wrap items-center gap-2">
               <span className="min-w-0 break-words">{d.commit_message}</span>
               <Status tone={deploymentStatus[d.status].tone} label={deploymentStatus[d.status].label} />
-              {d.is_current_production && <Status tone="ok" icon="dot" label={t.current} />}
+              {d.is_current_production && d.status !== "FAILED" && <Status tone="ok" icon="dot" label={t.current} />}
             </span>
           }
           lead={

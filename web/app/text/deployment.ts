@@ -21,7 +21,7 @@ export const deployment = {
   noSteps: "No step was written down yet.",
   took: "took",
   running: "running for",
-  by: { MANUAL: "by hand", AUTO: "automatic", API: "by webhook" },
+  by: { MANUAL: "by hand", AUTO: "automatic", API: "by API" },
   production: "Serves now",
   current: "In production",
   cancel: "Cancel",

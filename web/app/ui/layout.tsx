@@ -1,6 +1,6 @@
 /* The frame of a page: its title, what can be done, sections. */
-import { type ReactNode, useEffect } from "react";
-import { NavLink } from "react-router";
+import { type ReactNode, useEffect, useRef } from "react";
+import { NavLink, useLocation } from "react-router";
 import { common } from "~/text/common";
 import { cx } from "./classes";
 
@@ -48,8 +48,14 @@ export interface Tab {
 
 /** Sections of a place as links; scrolls sideways on a phone. */
 export function Tabs({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
+  const nav = useRef<HTMLElement>(null);
+  const { pathname } = useLocation();
+
+  useEffect(() => {
+    nav.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [pathname]);
   return (
-    <nav aria-label={label} className="-mb-px flex gap-1 overflow-x-auto">
+    <nav ref={nav} aria-label={label} className="-mb-px flex gap-1 overflow-x-auto">
       {tabs.map((t) => (
         <NavLink
           key={t.to}
@@ -85,7 +91,7 @@ export function Table({ label, head, children }: { label: string; head: readonly
   return (
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- scrolls by keyboard
     <div className="overflow-x-auto rounded-lg border border-line bg-surface" role="region" aria-label={label} tabIndex={0}>
-      <table className="w-full border-collapse text-left">
+      <table className="w-full border-collapse text-left [overflow-wrap:break-word]">
         <thead>
           <tr className="border-b border-line text-sm text-muted">
             {head.map((h, i) => (

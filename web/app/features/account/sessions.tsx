@@ -57,7 +57,7 @@ function Row({ session: s }: { session: Session }) {
   return (
     <tr>
       <td className="max-w-md break-words">
-        {s.user_agent ?? t.session.unknown} {s.current && <Status tone="ok" icon="dot" label={t.session.current} />}
+        {s.user_agent || t.session.unknown} {s.current && <Status tone="ok" icon="dot" label={t.session.current} />}
       </td>
       <td>{s.address}</td>
       <td className="whitespace-nowrap">{s.created_at && <Time value={s.created_at} />}</td>

@@ -23,7 +23,7 @@ export function DeploymentRow({ path, deployment: d, production }: { path: Servi
     <article className="grid gap-2">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
         <Status tone={look.tone} label={look.label} />
-        {d.is_current_production && <Status tone="ok" icon="dot" label={t.current} />}
+        {d.is_current_production && d.status !== "FAILED" && <Status tone="ok" icon="dot" label={t.current} />}
         <Link to={paths.deployment(path, d.hash)} className="min-w-0 font-medium break-words hover:underline">
           {d.commit_message}
         </Link>

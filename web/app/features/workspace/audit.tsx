@@ -78,7 +78,7 @@ export function Audit() {
                   {e.action}
                 </button>
               </td>
-              <td className="font-mono text-sm break-all">{e.target}</td>
+              <td className="font-mono text-sm">{e.target}</td>
               <td className="text-sm whitespace-nowrap text-muted">{e.address}</td>
             </tr>
           ))}
