@@ -105,3 +105,8 @@ export async function until(look, what, deadlineMs = WAIT_MS) {
     pause = Math.min(pause * 1.5, 500);
   }
 }
+
+/** The page's heading says this status; deployments take their time. */
+export async function statusIs(page, word, timeout = 90_000) {
+  await page.locator("h1").getByText(word, { exact: true }).waitFor({ timeout });
+}

@@ -1,6 +1,7 @@
 """What people do with the dashboard, in the order in which they would: the first run comes first."""
 import secrets
 
+import pytest
 from private_engine import wait_until
 
 
@@ -31,6 +32,16 @@ def test_a_lost_connection_is_said_and_mended(visitor):
     wait_until(lambda: box.request("GET", "/healthz").status == 200, 60, "the API")
 
 
+def ended(box, service, deployment):
+    path = f"/projects/shop/production/service-details/{service}/deployments/{deployment}/"
+    return wait_until(lambda: d if (d := box.api("GET", path).json())["finished_at"] else None, 120, deployment)
+
+
+@pytest.fixture(scope="module")
+def shop(visitor):
+    return prepare_shop(visitor.box)
+
+
 def prepare_shop(box):
     """A project with a service that runs, one that failed, and a change that waits."""
     if box.api("GET", "/projects/shop/", ok=None).status == 404:
@@ -39,17 +50,41 @@ def prepare_shop(box):
            "project": "shop", "env": {"MODE": "live"}}
     hash_ = box.api("PUT", "/deploys/web/", web).json()["hash"]
     failed = box.api("PUT", "/deploys/broken/", {"image": "zane/no-such-image:1", "project": "shop"}).json()["hash"]
-    here = "/projects/shop/production"
-
-    def ended(service, deployment):
-        path = f"{here}/service-details/{service}/deployments/{deployment}/"
-        return wait_until(lambda: d if (d := box.api("GET", path).json())["finished_at"] else None, 120, deployment)
-    assert ended("web", hash_)["status"] == "HEALTHY"
-    assert ended("broken", failed)["status"] == "FAILED"
-    box.api("PUT", f"{here}/request-env-changes/web/", {"new_value": "COLOUR=blue\n"})
+    assert ended(box, "web", hash_)["status"] == "HEALTHY"
+    assert ended(box, "broken", failed)["status"] == "FAILED"
+    box.api("PUT", "/projects/shop/production/request-env-changes/web/", {"new_value": "COLOUR=blue\n"})
     return {"hash": hash_, "failed": failed}
 
 
-def test_every_page_is_sound(visitor):
-    seen = visitor.walk("every_page", deadline=900, pictures=visitor.pictures, **prepare_shop(visitor.box))
+def test_a_service_is_made_and_one_that_fails_says_why(visitor, shop):
+    visitor.walk("deploy")
+    assert b"nginx" in visitor.box.open_site("site.zane.localhost").body
+
+
+def test_changes_wait_are_reviewed_deployed_and_brought_back(visitor, shop):
+    visitor.walk("change")
+
+
+def test_a_deployment_is_cancelled(visitor, shop):
+    box, here = visitor.box, "/projects/shop/production"
+    made = box.api("PUT", "/deploys/slow/", {"image": box.tags["nginx"], "port": 8080, "project": "shop"}).json()["hash"]
+    ended(box, "slow", made)
+    check = {"type": "PATH", "value": "/nothing-here", "timeout_seconds": 120, "interval_seconds": 30, "associated_port": 8080}
+    box.api("PUT", f"{here}/request-service-changes/slow/", {"field": "healthcheck", "type": "UPDATE", "new_value": check})
+    visitor.walk("cancel")
+
+
+def test_people_are_invited_and_have_tokens_and_a_second_factor(visitor):
+    visitor.walk("people")
+
+
+def test_health_is_live_while_a_component_is_killed(visitor):
+    process = visitor.start("health")
+    visitor.hear(process, "ready")
+    visitor.box.kill("loki")
+    visitor.end(process)
+
+
+def test_every_page_is_sound(visitor, shop):
+    seen = visitor.walk("every_page", deadline=900, pictures=visitor.pictures, **shop)
     assert seen["pages"] > 30
