@@ -18,7 +18,8 @@ def test_first_run(stranger):
 
 
 def test_an_idle_page_asks_for_nothing(visitor):
-    visitor.walk("quiet")
+    seen = visitor.walk("quiet")
+    assert seen["scripts"] > 2 and seen["gzip"] <= 150_000, seen  # all that was fetched until the projects showed
 
 
 def test_a_lost_connection_is_said_and_mended(visitor):
