@@ -180,6 +180,11 @@ extern const size_t zn_auth_nroutes, zn_system_nroutes, zn_project_nroutes, zn_s
 int zn_call_body(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err);
 int zn_call_query(struct zn_call *c, void *rec, uint64_t *present, struct zn_err *err);
 
+/* The query of a stream that can be resumed, for its route; zn_call_since: the id of the last event that the caller has
+ * seen, by the header Last-Event-ID or else ?since=; NULL: neither. */
+extern const struct zn_jfield zn_since_query[1];
+int zn_call_since(struct zn_call *c, const char **ret, struct zn_err *err);
+
 /* zn_tx for a request that changes something: with its audit entries, and with its Idempotency-Key taken.
  * Everything that such a request writes belongs into one of these. */
 int zn_call_tx(struct zn_call *c, int (*fn)(struct zn_conn *conn, void *arg, struct zn_err *err), void *arg,

@@ -88,6 +88,24 @@ int zn_call_tx(struct zn_call *c, int (*fn)(struct zn_conn *conn, void *arg, str
     return r;
 }
 
+struct since_query {
+    const char *since;
+};
+const struct zn_jfield zn_since_query[1] = {
+    ZN_J(since_query, since, STR, .min = 1, .max = 60, .help = "as the header Last-Event-ID, which counts more"),
+};
+
+int zn_call_since(struct zn_call *c, const char **ret, struct zn_err *err)
+{
+    struct since_query q = { 0 };
+    const char *last = zn_request_header(c->req, "Last-Event-ID");
+
+    if (zn_call_query(c, &q, NULL, err) < 0)
+        return -1;
+    *ret = last ? last : q.since;
+    return 0;
+}
+
 void zn_call_field(struct zn_call *c, struct zn_err *err, const char *path, const char *rule,
                    const char *msg)
 {

@@ -174,26 +174,16 @@ int zn_feed_stream(struct zn_call *c, const char *last, struct zn_reply *reply, 
     return zn_hub_stream(f->hub, &r, reply, err);
 }
 
-struct feed_query {
-    const char *since;
-};
-static const struct zn_jfield feed_query[] = {
-    ZN_J(feed_query, since, STR, .min = 1, .max = 60, .help = "as the header Last-Event-ID, which counts more"),
-};
-
 static int feed(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
-    struct feed_query q = { 0 };
-    const char *last = zn_request_header(c->req, "Last-Event-ID");
+    const char *last;
 
-    if (zn_call_query(c, &q, NULL, err) < 0)
-        return -1;
-    return zn_feed_stream(c, last ? last : q.since, reply, err);
+    return zn_call_since(c, &last, err) < 0 ? -1 : zn_feed_stream(c, last, reply, err);
 }
 
 const struct zn_route zn_feed_routes[] = {
     { .method = "GET", .path = "/api/events", .scope = ZN_SCOPE_GUEST, .handler = feed, .name = "events",
       .summary = "Stream of the workspace's changes: hello or reset, then what changed and where",
-      .query = ZN_FIELDS(feed_query), .answers = { { 200, "EventStream" } } },
+      .query = ZN_FIELDS(zn_since_query), .answers = { { 200, "EventStream" } } },
 };
 const size_t zn_feed_nroutes = ZN_COUNT(zn_feed_routes);

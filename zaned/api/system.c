@@ -115,21 +115,11 @@ static int system_health(struct zn_call *c, struct zn_reply *reply, struct zn_er
     return 0;
 }
 
-struct event_query {
-    const char *since;
-};
-static const struct zn_jfield event_query[] = {
-    ZN_J(event_query, since, STR, .min = 1, .max = 60, .help = "as the header Last-Event-ID, which counts more"),
-};
-
 static int system_events(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
-    struct event_query q = { 0 };
-    const char *last = zn_request_header(c->req, "Last-Event-ID");
+    const char *last;
 
-    if (zn_call_query(c, &q, NULL, err) < 0)
-        return -1;
-    return zn_events_stream(c->api->events, last ? last : q.since, reply, err);
+    return zn_call_since(c, &last, err) < 0 ? -1 : zn_events_stream(c->api->events, last, reply, err);
 }
 
 struct certificate_query {
@@ -155,7 +145,7 @@ const struct zn_route zn_system_routes[] = {
     { .method = "GET", .path = "/api/system/events", .scope = ZN_SCOPE_SUPERUSER, .handler = system_events,
       .name = "system_events",
       .summary = "Stream of the platform's changes: snapshot, then component and platform, away",
-      .query = ZN_FIELDS(event_query), .answers = { { 200, "EventStream" } } },
+      .query = ZN_FIELDS(zn_since_query), .answers = { { 200, "EventStream" } } },
     { .method = "GET", .path = "/api/_proxy/check-certiticates", .scope = ZN_SCOPE_PUBLIC,
       .handler = check_certificates, .throttle = ZN_THROTTLE_TLS, .name = "check_certificates",
       .summary = "Whether a certificate may be made for a domain; asked by the proxy",

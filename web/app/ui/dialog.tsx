@@ -126,3 +126,15 @@ function ConfirmForm({ children, action, tone, name, busy, error, onConfirm, onC
 export function DialogActions({ children }: { children: ReactNode }) {
   return <div className="flex flex-wrap justify-end gap-2 pt-1">{children}</div>;
 }
+
+/** The end of a dialog's form: away from it, or on with it. */
+export function FormActions({ onClose, action, tone = "primary", busy }: { onClose: () => void; action: string; tone?: "primary" | "danger"; busy: boolean }) {
+  return (
+    <DialogActions>
+      <Button onClick={onClose}>{common.cancel}</Button>
+      <Button type="submit" tone={tone} busy={busy}>
+        {action}
+      </Button>
+    </DialogActions>
+  );
+}

@@ -4,10 +4,9 @@ import { api, data } from "~/api/client";
 import { keys } from "~/api/keys";
 import { queryClient } from "~/api/query";
 import { account as t } from "~/text/account";
-import { common } from "~/text/common";
 import { Button } from "~/ui/button";
 import { CopyButton, CopyText } from "~/ui/copy";
-import { Dialog, DialogActions } from "~/ui/dialog";
+import { Dialog, DialogActions, FormActions } from "~/ui/dialog";
 import { TextField } from "~/ui/field";
 import { errorsOf, Form } from "~/ui/form";
 import { Panel } from "~/ui/layout";
@@ -74,12 +73,7 @@ function Begin({ onClose }: { onClose: () => void }) {
   return (
     <Form error={begin.error} fields={["password"]} onSubmit={() => begin.mutate()}>
       <TextField label={t.totp.password} type="password" autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} errors={errorsOf(begin.error, "password")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={begin.isPending}>
-          {t.totp.next}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={t.totp.next} busy={begin.isPending} />
     </Form>
   );
 }
@@ -106,12 +100,7 @@ function Confirm({ secret, uri, onClose }: { secret: string; uri: string; onClos
         </div>
       </div>
       <TextField label={t.totp.code} mono inputMode="numeric" autoComplete="one-time-code" value={code} onChange={(e) => setCode(digits(e.target.value))} errors={errorsOf(confirm.error, "code")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={confirm.isPending}>
-          {t.totp.confirm}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={t.totp.confirm} busy={confirm.isPending} />
     </Form>
   );
 }
@@ -148,12 +137,7 @@ function Renew({ onClose }: { onClose: () => void }) {
     <Form error={renew.error} fields={["code"]} onSubmit={() => renew.mutate()}>
       <p>{t.totp.renewWhat}</p>
       <TextField label={t.totp.code} mono inputMode="numeric" autoComplete="one-time-code" value={code} onChange={(e) => setCode(digits(e.target.value))} errors={errorsOf(renew.error, "code")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={renew.isPending}>
-          {t.totp.renew}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={t.totp.renew} busy={renew.isPending} />
     </Form>
   );
 }
@@ -173,12 +157,7 @@ function Disable({ onClose }: { onClose: () => void }) {
       <p>{t.totp.disableWhat}</p>
       <TextField label={t.totp.password} type="password" autoComplete="current-password" value={form.password} onChange={(e) => setForm({ ...form, password: e.target.value })} errors={errorsOf(disable.error, "password")} />
       <TextField label={t.totp.code} mono inputMode="numeric" autoComplete="one-time-code" value={form.code} onChange={(e) => setForm({ ...form, code: digits(e.target.value) })} errors={errorsOf(disable.error, "code")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="danger" busy={disable.isPending}>
-          {t.totp.disable}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={t.totp.disable} tone="danger" busy={disable.isPending} />
     </Form>
   );
 }

@@ -7,12 +7,11 @@ import type { Token } from "~/api/types";
 import { account as t } from "~/text/account";
 import { common } from "~/text/common";
 import { Button } from "~/ui/button";
+import { Collection } from "~/ui/collection";
 import { CopyButton } from "~/ui/copy";
-import { ConfirmDialog, Dialog, DialogActions } from "~/ui/dialog";
+import { ConfirmDialog, DialogActions, FormActions } from "~/ui/dialog";
 import { SelectField, TextField } from "~/ui/field";
 import { errorsOf, Form } from "~/ui/form";
-import { Table } from "~/ui/layout";
-import { Empty, Loaded } from "~/ui/states";
 import { Status } from "~/ui/status";
 import { Time } from "~/ui/time";
 import { toast } from "~/ui/toast";
@@ -25,37 +24,16 @@ function refresh(): Promise<void> {
 
 export function Tokens() {
   const list = useQuery({ queryKey: keys.account("tokens"), queryFn: ({ signal }) => data(api.GET("/api/tokens/", { signal })) });
-  const [open, setOpen] = useState(false);
-  const add = (
-    <Button tone="primary" icon="plus" onClick={() => setOpen(true)}>
-      {t.token.new}
-    </Button>
-  );
 
   return (
-    <div className="grid gap-3">
-      <Loaded query={list}>
-        {(all) =>
-          all.length ? (
-            <>
-              <div>{add}</div>
-              <Table label={t.tokens} head={[t.token.name, t.token.scope, t.token.used, t.token.expires, ""]}>
-                {all.map((k) => (
-                  <Row key={k.id} token={k} />
-                ))}
-              </Table>
-            </>
-          ) : (
-            <Empty icon="key" title={t.token.empty} actions={add}>
-              {t.token.emptyWhat}
-            </Empty>
-          )
-        }
-      </Loaded>
-      <Dialog open={open} title={t.token.title} onClose={() => setOpen(false)}>
-        <Make onClose={() => setOpen(false)} />
-      </Dialog>
-    </div>
+    <Collection
+      query={list}
+      label={t.tokens}
+      head={[t.token.name, t.token.scope, t.token.used, t.token.expires, ""]}
+      row={(k) => <Row key={k.id} token={k} />}
+      empty={{ icon: "key", title: t.token.empty, what: t.token.emptyWhat }}
+      add={{ label: t.token.new, title: t.token.title, form: (close) => <Make onClose={close} /> }}
+    />
   );
 }
 
@@ -126,12 +104,7 @@ function Make({ onClose }: { onClose: () => void }) {
         errors={errorsOf(make.error, "scope")}
       />
       <TextField label={t.token.expires} optional type="date" value={form.day} onChange={(e) => setForm({ ...form, day: e.target.value })} errors={errorsOf(make.error, "expires_at")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={make.isPending}>
-          {t.token.action}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={t.token.action} busy={make.isPending} />
     </Form>
   );
 }

@@ -3,7 +3,7 @@ import { type ClipboardEvent, useState } from "react";
 import { variables as t } from "~/text/variables";
 import { common } from "~/text/common";
 import { Button } from "~/ui/button";
-import { Dialog, DialogActions } from "~/ui/dialog";
+import { Dialog, FormActions } from "~/ui/dialog";
 import { TextArea, TextField } from "~/ui/field";
 import { errorsOf, Form } from "~/ui/form";
 import { looksLikeDotenv, type Variable } from "./dotenv";
@@ -92,12 +92,7 @@ export function EditVariable({ actions, row, onClose }: { actions: VariableActio
       <Form error={save.error} fields={actions.paths} onSubmit={() => save.mutate({ ...form, key: form.key.trim() })}>
         <TextField label={t.key} mono autoCapitalize="none" value={form.key} onChange={(e) => setForm({ ...form, key: e.target.value })} errors={errorsOf(save.error, actions.paths[0])} />
         <ValueField value={form.value} onValue={(value) => setForm({ ...form, value })} errors={errorsOf(save.error, actions.paths[1])} />
-        <DialogActions>
-          <Button onClick={onClose}>{common.cancel}</Button>
-          <Button type="submit" tone="primary" busy={save.isPending}>
-            {common.save}
-          </Button>
-        </DialogActions>
+        <FormActions onClose={onClose} action={common.save} busy={save.isPending} />
       </Form>
     </Dialog>
   );

@@ -7,7 +7,7 @@ import { queryClient } from "~/api/query";
 import { common } from "~/text/common";
 import { system as t } from "~/text/system";
 import { Button, IconButton } from "~/ui/button";
-import { ConfirmDialog, Dialog, DialogActions } from "~/ui/dialog";
+import { ConfirmDialog, Dialog, DialogActions, FormActions } from "~/ui/dialog";
 import { SelectField, TextField } from "~/ui/field";
 import { errorsOf, Form } from "~/ui/form";
 import { Table } from "~/ui/layout";
@@ -167,12 +167,7 @@ function Create({ onClose }: { onClose: () => void }) {
   return (
     <Form error={create.error} fields={["name"]} onSubmit={() => create.mutate()}>
       <TextField label={t.space.createName} value={name} onChange={(e) => setName(e.target.value)} errors={errorsOf(create.error, "name")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={create.isPending}>
-          {t.space.create}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={t.space.create} busy={create.isPending} />
     </Form>
   );
 }

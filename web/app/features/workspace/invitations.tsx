@@ -6,12 +6,11 @@ import { paths } from "~/paths";
 import { common } from "~/text/common";
 import { workspace as t } from "~/text/workspace";
 import { Button } from "~/ui/button";
+import { Collection } from "~/ui/collection";
 import { CopyButton } from "~/ui/copy";
-import { Dialog, DialogActions } from "~/ui/dialog";
+import { DialogActions, FormActions } from "~/ui/dialog";
 import { SelectField, TextField } from "~/ui/field";
 import { errorsOf, Form } from "~/ui/form";
-import { Table } from "~/ui/layout";
-import { Empty, Loaded } from "~/ui/states";
 import { Time, useNow } from "~/ui/time";
 import { toast } from "~/ui/toast";
 import { refreshPeople, useInvitations } from "./queries";
@@ -22,38 +21,15 @@ function linkOf(token: string): string {
 }
 
 export function Invitations() {
-  const [open, setOpen] = useState(false);
-  const list = useInvitations();
-  const invite = (
-    <Button tone="primary" icon="plus" onClick={() => setOpen(true)}>
-      {t.invite.open}
-    </Button>
-  );
-
   return (
-    <div className="grid gap-3">
-      <Loaded query={list}>
-        {(all) =>
-          all.length ? (
-            <>
-              <div>{invite}</div>
-              <Table label={t.invitations} head={[t.person, t.role, t.invite.expires, ""]}>
-                {all.map((i) => (
-                  <Row key={i.id} invitation={i} />
-                ))}
-              </Table>
-            </>
-          ) : (
-            <Empty icon="user" title={t.invite.empty} actions={invite}>
-              {t.invite.emptyWhat}
-            </Empty>
-          )
-        }
-      </Loaded>
-      <Dialog open={open} title={t.invite.title} onClose={() => setOpen(false)}>
-        <Invite onClose={() => setOpen(false)} />
-      </Dialog>
-    </div>
+    <Collection
+      query={useInvitations()}
+      label={t.invitations}
+      head={[t.person, t.role, t.invite.expires, ""]}
+      row={(i) => <Row key={i.id} invitation={i} />}
+      empty={{ icon: "user", title: t.invite.empty, what: t.invite.emptyWhat }}
+      add={{ label: t.invite.open, title: t.invite.title, form: (close) => <Invite onClose={close} /> }}
+    />
   );
 }
 
@@ -109,12 +85,7 @@ function Invite({ onClose }: { onClose: () => void }) {
       <TextField label={t.invite.username} hint={t.invite.usernameHint} autoCapitalize="none" value={username} onChange={(e) => setUsername(e.target.value)} errors={errorsOf(invite.error, "username")} />
       <RoleFields value={value} onChange={setValue} errors={{ role: errorsOf(invite.error, "role"), projects: errorsOf(invite.error, "accessible_project_ids") }} />
       <SelectField label={t.invite.days} value={days} onChange={(e) => setDays(e.target.value)} choices={[1, 2, 3, 4, 5, 6, 7].map((d) => ({ value: String(d), label: String(d) }))} errors={errorsOf(invite.error, "valid_for")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={invite.isPending}>
-          {t.invite.action}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={t.invite.action} busy={invite.isPending} />
     </Form>
   );
 }

@@ -6,8 +6,8 @@ import type { Member } from "~/api/types";
 import { role, useMe } from "~/features/auth/me";
 import { common } from "~/text/common";
 import { workspace as t } from "~/text/workspace";
-import { Button, IconButton } from "~/ui/button";
-import { ConfirmDialog, Dialog, DialogActions } from "~/ui/dialog";
+import { IconButton } from "~/ui/button";
+import { ConfirmDialog, Dialog, FormActions } from "~/ui/dialog";
 import { errorsOf, Form } from "~/ui/form";
 import { Table } from "~/ui/layout";
 import { Menu } from "~/ui/menu";
@@ -80,12 +80,7 @@ function ChangeRole({ member: m, onClose }: { member: Member; onClose: () => voi
   return (
     <Form error={change.error} fields={["role", "accessible_project_ids"]} onSubmit={() => change.mutate()} className="text-left">
       <RoleFields value={value} onChange={setValue} errors={{ role: errorsOf(change.error, "role"), projects: errorsOf(change.error, "accessible_project_ids") }} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={change.isPending}>
-          {common.save}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={common.save} busy={change.isPending} />
     </Form>
   );
 }

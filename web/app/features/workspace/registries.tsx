@@ -10,12 +10,11 @@ import { atLeast, role, useMe } from "~/features/auth/me";
 import { common } from "~/text/common";
 import { workspace as t } from "~/text/workspace";
 import { Button } from "~/ui/button";
-import { ConfirmDialog, Dialog, DialogActions } from "~/ui/dialog";
+import { Collection } from "~/ui/collection";
+import { ConfirmDialog, Dialog, FormActions } from "~/ui/dialog";
 import { SelectField, TextField } from "~/ui/field";
 import { errorsOf, Form, formErrors } from "~/ui/form";
-import { Table } from "~/ui/layout";
 import { Notice } from "~/ui/notice";
-import { Empty, Loaded } from "~/ui/states";
 import { toast } from "~/ui/toast";
 
 type Type = RegistryCredential["registry_type"];
@@ -28,40 +27,18 @@ function refresh(): Promise<void> {
 }
 
 export function Registries() {
-  const list = useRegistries();
   const me = useMe();
   const owner = atLeast(me.data, role.owner);
-  const [open, setOpen] = useState(false);
-  const add = owner && (
-    <Button tone="primary" icon="plus" onClick={() => setOpen(true)}>
-      {t.registry.add}
-    </Button>
-  );
 
   return (
-    <div className="grid gap-3">
-      <Loaded query={list}>
-        {(all) =>
-          all.length ? (
-            <>
-              <div>{add}</div>
-              <Table label={t.registries} head={[t.registry.name, t.registry.type, t.registry.username, ""]}>
-                {all.map((r) => (
-                  <Row key={r.id} registry={r} mayChange={owner} />
-                ))}
-              </Table>
-            </>
-          ) : (
-            <Empty icon="key" title={t.registry.empty} actions={add}>
-              {t.registry.emptyWhat}
-            </Empty>
-          )
-        }
-      </Loaded>
-      <Dialog open={open} title={t.registry.add} onClose={() => setOpen(false)}>
-        <Edit registry={null} onClose={() => setOpen(false)} />
-      </Dialog>
-    </div>
+    <Collection
+      query={useRegistries()}
+      label={t.registries}
+      head={[t.registry.name, t.registry.type, t.registry.username, ""]}
+      row={(r) => <Row key={r.id} registry={r} mayChange={owner} />}
+      empty={{ icon: "key", title: t.registry.empty, what: t.registry.emptyWhat }}
+      add={owner ? { label: t.registry.add, title: t.registry.add, form: (close) => <Edit registry={null} onClose={close} /> } : null}
+    />
   );
 }
 
@@ -148,12 +125,7 @@ function Edit({ registry: r, onClose }: { registry: RegistryCredential | null; o
       <TextField label={t.registry.name} mono hint={t.registry.nameHint} {...field("slug")} />
       <TextField label={t.registry.username} autoCapitalize="none" {...field("username")} />
       <TextField label={t.registry.password} type="password" autoComplete="off" hint={r ? t.registry.passwordKept : t.registry.tried} {...field("password")} />
-      <DialogActions>
-        <Button onClick={onClose}>{common.cancel}</Button>
-        <Button type="submit" tone="primary" busy={save.isPending}>
-          {common.save}
-        </Button>
-      </DialogActions>
+      <FormActions onClose={onClose} action={common.save} busy={save.isPending} />
     </Form>
   );
 }
