@@ -90,7 +90,7 @@ export function Fact({ term, children }: { term: string; children: ReactNode }) 
 export function Table({ label, head, children }: { label: string; head: readonly ReactNode[]; children: ReactNode }) {
   return (
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- scrolls by keyboard
-    <div className="overflow-x-auto rounded-lg border border-line bg-surface" role="region" aria-label={label} tabIndex={0}>
+    <div className="relative overflow-x-auto rounded-lg border border-line bg-surface" role="region" aria-label={label} tabIndex={0}>
       <table className="w-full border-collapse text-left [overflow-wrap:break-word]">
         <thead>
           <tr className="border-b border-line text-sm text-muted">
