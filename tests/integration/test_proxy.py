@@ -1,12 +1,15 @@
 """The rendered configuration in the real Caddy: routes, upstream files, pages, probes."""
+import contextlib
 import http.server
 import io
 import json
 import os
+import socket
 import socketserver
 import subprocess
 import tarfile
 import threading
+import time
 
 import image_box
 import pytest
@@ -171,6 +174,28 @@ def test_without_the_api_the_status_page_shows(proxy):
     finally:
         proxy.api = serve("api", proxy.api.server_address[1])
     assert proxy.get("app.zane.localhost", "/login")[2] == "api /login"
+
+
+@pytest.mark.parametrize("backlog, within", [(0, 3), (16, 8)], ids=["connects-to-nobody", "frozen"])
+def test_nobody_waits_for_an_api_that_says_nothing(proxy, backlog, within):
+    """A listener whose queue is full lets nobody in, as a name that does not resolve; another one lets in and is silent."""
+    port = proxy.api.server_address[1]
+    proxy.api.shutdown()
+    proxy.api.server_close()
+    with socket.socket() as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind(("127.0.0.1", port))
+        silent.listen(backlog)
+        with contextlib.ExitStack() as queue:
+            for _ in range(2 if backlog == 0 else 0):
+                caller = queue.enter_context(socket.socket())
+                caller.setblocking(False)
+                caller.connect_ex(("127.0.0.1", port))
+            start = time.monotonic()
+            shown = proxy.get("app.zane.localhost", "/login")[2]
+            took = time.monotonic() - start
+    proxy.api = serve("api", port)  # the other tests'
+    assert shown == "status /login" and took < within, (shown, took)
 
 
 def test_dead_upstream_gets_a_page(proxy):

@@ -158,13 +158,23 @@ static json_t *assets_route(const struct zn_proxy_opts *o)
                      "try_files", "{http.request.uri.path}", "handle", headers, files, "terminal", 1);
 }
 
+/* What the API has in memory. Whoever opens the address is not to wait for an API that has no name yet, which the
+ * engine's resolver may take seconds to say, nor for one that is frozen: then the status page shows. */
+static json_t *document_from(const char *api)
+{
+    return json_pack("{s:s,s:[{s:s}],s:{s:s,s:s,s:s}}", "handler", "reverse_proxy", "upstreams", "dial", api, "transport",
+                     "protocol", "http", "dial_timeout", "500ms", "response_header_timeout", "5s");
+}
+
 /* The dashboard's document comes from the API, so that both are of one version and the status page shows
  * while the API is away. What the supervisor asks the API about itself is nobody else's to ask. */
 static json_t *own_route(const struct zn_proxy_opts *o)
 {
     json_t *status = json_pack("{s:[{s:[s,s,s]}],s:[o],s:b}", "match", "path", "/status.json", "/status/*", "/readyz",
                                "handle", proxy_to(json_string(status_dial)), "terminal", 1);
-    json_t *inner = json_pack("[o,o,{s:[o]}]", assets_route(o), status, "handle", proxy_to(json_string(o->api)));
+    json_t *api = json_pack("{s:[{s:[s,s]}],s:[o],s:b}", "match", "path", "/api", "/api/*", "handle",
+                            proxy_to(json_string(o->api)), "terminal", 1);
+    json_t *inner = json_pack("[o,o,o,{s:[o]}]", assets_route(o), status, api, "handle", document_from(o->api));
 
     return json_pack("{s:o,s:[{s:s,s:o}],s:b}", "match", own_hosts(o), "handle", "handler",
                      "subroute", "routes", inner, "terminal", 1);
