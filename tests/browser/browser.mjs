@@ -76,7 +76,7 @@ export async function logIn(page, username = given.username, password = given.pa
   await page.goto(`${base}/login`);
   await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("button", { name: "Log in", exact: true }).click();
   await page.getByRole("heading", { level: 1, name: "Projects" }).waitFor();
 }
 

@@ -66,10 +66,10 @@ await journey(async (person) => {
   await bea.getByRole("menuitem", { name: "Log out" }).click();
   await bea.getByLabel("Username").fill("bea");
   await bea.getByLabel("Password").fill(given.password);
-  await bea.getByRole("button", { name: "Log in" }).click();
+  await bea.getByRole("button", { name: "Log in", exact: true }).click();
   await bea.getByRole("heading", { name: "Second factor" }).waitFor();
   await bea.getByRole("button", { name: "Use a recovery code instead" }).click();
   await bea.getByLabel("Recovery code").fill(recovery);
-  await bea.getByRole("button", { name: "Log in" }).click();
+  await bea.getByRole("button", { name: "Log in", exact: true }).click();
   await bea.getByRole("heading", { level: 1, name: "Projects" }).waitFor();
 });
