@@ -28,7 +28,7 @@ export const service = {
     volumes: "Volumes",
     health: "Health check",
     limits: "Limits",
-    network: "Name inside the environment",
+    network: "Internal name",
     noLimit: "no limits",
     noHealth: "none: a container that runs counts as healthy",
     none: "none",
