@@ -94,11 +94,11 @@ def last_id(reader):
 def test_lines_come_as_they_are_taken(box, app):
     r = box.listen(service_id=app["service_id"])
     assert r.wait("hello")[2] == "{}" and last_id(r)
+    began = time.monotonic()
     for i in range(5):
-        began = time.monotonic()
         box.push(app, [f"line {i}"])
         wait_texts(r, [f"line {k}" for k in range(i + 1)])
-        assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5, "found by looking around, not by being told"
     found = box.admin.get(f"/api/search/logs/?{urlencode({'service_id': app['service_id'], 'order': 'asc'})}").json()
     assert lines(r) == found["results"]
     assert all(i for i, name, _ in r.events() if name == "lines")
