@@ -17,6 +17,7 @@
 #include "zaned/api/notices.h"
 #include "zaned/api/openapi.h"
 #include "zaned/api/session.h"
+#include "zaned/api/tail.h"
 #include "zaned/api/web.h"
 #include "zaned/config.h"
 #include "zaned/http/http.h"
@@ -192,7 +193,8 @@ static int start_api(const struct zn_config *cfg, struct api_role *r, struct zn_
     load_web(cfg, r);
     if (zn_limits_new(r->api.sessions, (int)cfg->rate_account, &r->api.limits, err) < 0 ||
         zn_notices_start(r->api.store, r->api.callers, r->api.answers, r->api.feed, &r->notices, err) < 0 ||
-        zn_events_start(cfg->supervisor, &r->api.events, err) < 0)
+        zn_events_start(cfg->supervisor, &r->api.events, err) < 0 ||
+        zn_tail_start(&r->loki, &r->api.tail, err) < 0)
         return -1;
     if (zn_app_new(&r->api, zn_all_routes, zn_all_nroutes, &r->app, err) < 0)
         return -1;
@@ -241,6 +243,7 @@ static int api_main(const struct zn_config *cfg)
     zn_app_free(r.app);
     zn_web_free(r.web);
     zn_events_stop(r.api.events);
+    zn_tail_stop(r.api.tail);
     zn_notices_stop(r.notices);
     zn_feed_free(r.api.feed);
     zn_limits_free(r.api.limits);

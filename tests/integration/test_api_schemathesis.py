@@ -11,8 +11,8 @@ from supervisor_host import Host
 
 EXAMPLES = int(os.environ.get("ZANE_SCHEMATHESIS", "1"))
 SEED = int(os.environ.get("ZANE_SEED") or secrets.randbelow(1 << 31))
-# A stream has no end to wait for: test_api_events.py reads it. The log store is not there, which is a 503 of its own.
-APART = "system_events|events|log_search|build_log"
+# A stream has no end to wait for: test_api_events.py, test_api_feed.py and test_api_tail.py read them. The log store is not there, which is a 503 of its own.
+APART = "system_events|events|log_tail|log_search|build_log"
 ROOT = schemathesis_run.ROOT
 CALLERS = ("anonymous", "guest", "member", "admin", "superuser", "token read", "token deploy", "token admin")
 

@@ -40,6 +40,7 @@ struct zn_once;
 struct zn_sealer;
 struct zn_sessions;
 struct zn_store;
+struct zn_tail;
 struct zn_web;
 
 #define ZN_COUNT(array) (sizeof(array) / sizeof *(array))
@@ -101,6 +102,7 @@ struct zn_api {
     struct zn_cache *callers, *answers; /* NULL: nothing is kept */
     struct zn_events *events;           /* of the supervisor */
     struct zn_feed *feed;               /* of the workspaces */
+    struct zn_tail *tail;               /* live log lines */
     const struct zn_web *web;           /* the dashboard; NULL: there is none */
     struct zn_limits *limits;           /* NULL: nothing is counted for accounts */
 };

@@ -1,16 +1,23 @@
-/* POST /api/logs/ingest, GET /api/search/logs and the build log of a deployment (docs/logs.md). */
+/* POST /api/logs/ingest, GET /api/search/logs, GET /api/logs/tail and the build log of a deployment (docs/logs.md). */
 #include "base/clock.h"
 #include "base/log.h"
 #include "zaned/api/services.h"
+#include "zaned/api/tail.h"
 #include "zaned/logs/ingest.h"
 #include "zaned/logs/search.h"
 
+static void heard(void *arg, const char *service_id, int64_t first_ns)
+{
+    zn_tail_heard(arg, service_id, first_ns);
+}
+
 static int ingest(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
+    struct zn_ingest_ear ear = { heard, c->api->tail };
     struct zn_ingest_result done;
     json_t *out;
 
-    if (zn_ingest(c->api->loki, c->body, zn_wall_ns(), &done, err) < 0)
+    if (zn_ingest_to(c->api->loki, c->body, zn_wall_ns(), &ear, &done, err) < 0)
         return -1;
     out = json_pack("{s:i,s:i}", "simple_logs_inserted", (int)done.inserted, "http_logs_inserted", 0);
     if (done.refused) {
@@ -139,6 +146,46 @@ static int search(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     return answer(c, &q, reply, err);
 }
 
+/* --- live ------------------------------------------------------------------------------------------- */
+
+struct tail_query {
+    const char *service_id, *deployment_id, *container_id, *query, *stream, *since;
+    struct zn_strs level, source;
+};
+static const struct zn_jfield tail_query[] = {
+    ZN_J(tail_query, service_id, STR, .min = 1, .max = 64, .check = check_id, .help = "this or deployment_id must be said"),
+    ZN_J(tail_query, deployment_id, STR, .min = 1, .max = 64, .check = check_id),
+    ZN_J(tail_query, container_id, STR, .min = 1, .max = 64, .check = check_id),
+    ZN_J(tail_query, query, STR, .max = ZN_SEARCH_TEXT_MAX, .help = "text that the line contains, in any case"),
+    ZN_J(tail_query, level, STRS, .min = 1, .choices = levels),
+    ZN_J(tail_query, source, STRS, .min = 1, .choices = sources),
+    ZN_J(tail_query, stream, STR, .min = 1, .choices = streams),
+    ZN_J(tail_query, since, STR, .min = 1, .max = 512, .help = "a cursor, as the header Last-Event-ID, which counts more"),
+};
+
+static int tail(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct tail_query in = { 0 };
+    const char *last = zn_request_header(c->req, "Last-Event-ID");
+    zn_auto_pgresult res = NULL;
+
+    if (zn_call_query(c, &in, NULL, err) < 0)
+        return -1;
+    if (!in.service_id && !in.deployment_id) {
+        zn_call_field(c, err, "service_id", "required", "This field or deployment_id is required.");
+        return zn_fail(err, ZN_INVALID, "the request has invalid fields");
+    }
+    if (zn_sql_once(c->api->store, ZN_SQL_LOG_SERVICE, ZN_P(c->who.workspace_id, in.service_id, in.deployment_id),
+                    &res, err) < 0)
+        return -1;
+    if (PQntuples(res) == 0)
+        return zn_fail(err, ZN_NOT_FOUND, "There is no such service or deployment in this workspace.");
+    struct zn_search q = { .service_id = zn_col(res, 0, "id"), .deployment_id = in.deployment_id,
+                           .container_id = in.container_id, .text = in.query, .stream = in.stream,
+                           .levels = bits_of(&in.level, levels), .sources = bits_of(&in.source, sources) };
+    return zn_tail_stream(c->api->tail, &q, said(last) ? last : in.since, reply, err);
+}
+
 /* --- build log -------------------------------------------------------------------------------------- */
 
 struct build_log {
@@ -185,6 +232,9 @@ const struct zn_route zn_log_routes[] = {
     { .method = "GET", .path = "/api/search/logs", .scope = ZN_SCOPE_MEMBER, .handler = search,
       .name = "log_search", .summary = "Search the log lines of a service or deployment",
       .query = ZN_FIELDS(search_query), .answers = { { 200, "LogPage" } } },
+    { .method = "GET", .path = "/api/logs/tail", .scope = ZN_SCOPE_MEMBER, .handler = tail, .name = "log_tail",
+      .summary = "Stream of the log lines of a service or deployment: hello, then lines as they come",
+      .query = ZN_FIELDS(tail_query), .answers = { { 200, "EventStream" } } },
     { .method = "GET",
       .path = "/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/deployments/"
               "{deployment_hash}/build-logs",

@@ -30,6 +30,8 @@ static const struct zn_jfield item_fields[] = {
 struct group {
     const char *key; /* service, source and slice */
     json_t *values;  /* borrowed from the document */
+    const char *service_id;
+    int64_t first_ns; /* of its oldest line */
     int64_t last_ns; /* of its newest line and how many lines of that container had that time */
     const char *last_container;
     unsigned seq;
@@ -154,7 +156,7 @@ static struct group *group_of(struct work *w, int64_t ns)
     zn_log_time_format(slice * ZN_SLICE_H * HOUR_NS, when);
     g = &w->groups[w->ngroups];
     *g = (struct group){ .key = zn_arena_strdup(&w->arena, key), .values = json_array(),
-                         .last_ns = -1 };
+                         .service_id = w->service_id, .first_ns = INT64_MAX, .last_ns = -1 };
     stream = json_pack("{s:{s:s,s:s,s:s,s:s%},s:o}", "stream", "app", "zane", "service_id",
                        w->service_id, "source", w->source, "slice", when, 13, "values", g->values);
     if (!g->key || !stream || json_array_append_new(w->streams, stream) < 0)
@@ -242,6 +244,8 @@ static int add_line(struct work *w, const struct item *in, json_t *obj, int64_t 
                       meta);
     if (!value || json_array_append_new(g->values, value) < 0)
         return zn_fail(err, ZN_INTERNAL, "out of memory for a batch of log lines");
+    if (ns < g->first_ns)
+        g->first_ns = ns;
     w->out->inserted++;
     return 0;
 }
@@ -308,6 +312,12 @@ static int deliver(struct zn_loki *loki, struct work *w, struct zn_err *err)
 int zn_ingest(struct zn_loki *loki, json_t *batch, int64_t now_ns, struct zn_ingest_result *ret,
               struct zn_err *err)
 {
+    return zn_ingest_to(loki, batch, now_ns, NULL, ret, err);
+}
+
+int zn_ingest_to(struct zn_loki *loki, json_t *batch, int64_t now_ns, const struct zn_ingest_ear *ear,
+                 struct zn_ingest_result *ret, struct zn_err *err)
+{
     struct work w = { .arena = { .limit = 16 << 20 }, .out = ret, .now = now_ns };
     size_t n = json_array_size(batch);
     int r = 0;
@@ -330,6 +340,8 @@ int zn_ingest(struct zn_loki *loki, json_t *batch, int64_t now_ns, struct zn_ing
         r = add_item(&w, i, json_array_get(batch, i), err);
     if (r == 0 && ret->inserted)
         r = deliver(loki, &w, err);
+    for (size_t i = 0; r == 0 && ear && i < w.ngroups; i++)
+        ear->heard(ear->arg, w.groups[i].service_id, w.groups[i].first_ns);
     json_decref(w.doc);
     free(w.groups);
     free(w.seen.slot);

@@ -26,6 +26,16 @@ struct zn_ingest_result {
 int zn_ingest(struct zn_loki *loki, json_t *batch, int64_t now_ns, struct zn_ingest_result *ret,
               struct zn_err *err);
 
+/* Who wants to know what came: called for each service of a batch that the store took, first_ns the time of its oldest
+ * line; a service may come more than once. */
+struct zn_ingest_ear {
+    void (*heard)(void *arg, const char *service_id, int64_t first_ns);
+    void *arg;
+};
+/* The same, and tells the ear (NULL is fine). */
+int zn_ingest_to(struct zn_loki *loki, json_t *batch, int64_t now_ns, const struct zn_ingest_ear *ear,
+                 struct zn_ingest_result *ret, struct zn_err *err);
+
 /* The suffix that sets apart the pieces of a long line: pieces with one time and one text are one line
  * to the store. U+001F and the ordinal in digits U+E000 to U+E009, which no search text matches. */
 void zn_piece_mark_add(struct zn_buf *line, int ordinal);

@@ -309,3 +309,32 @@ int zn_search(struct zn_loki *loki, const struct zn_search *q, int64_t now_ns, j
     zn_rows_done(&w.rows);
     return r;
 }
+
+int zn_search_onward(struct zn_loki *loki, const struct zn_search *q, int64_t now_ns, struct zn_search_place *place,
+                     json_t **ret, bool *more, struct zn_err *err)
+{
+    ZN_AUTO(zn_buf_done) struct zn_buf logql = ZN_BUF(8192);
+    struct walk w = { .loki = loki, .low = now_ns - ZN_SEARCH_DAYS * 86400 * SECOND_NS,
+                      .high = now_ns + 600 * SECOND_NS, .at = *place };
+    zn_auto_json list = json_array();
+    int r;
+
+    w.at.asc = true;
+    zn_search_logql(q, &logql);
+    w.logql = zn_buf_str(&logql);
+    r = w.logql ? walk_on(&w, q->per_page, err) : zn_fail(err, ZN_INVALID, "the search is too long");
+    size_t n = w.rows.n < q->per_page ? w.rows.n : q->per_page;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (json_array_append_new(list, zn_row_json(&w.rows.row[i])) < 0)
+            r = zn_fail(err, ZN_INTERNAL, "out of memory for log lines");
+    if (r == 0) {
+        *more = w.rows.n > n || !w.finished;
+        if (!w.finished && w.rows.n <= n)
+            *place = w.at;
+        else if (n)
+            *place = place_of(&w.rows.row[n - 1], true);
+        *ret = ZN_TAKE(list);
+    }
+    zn_rows_done(&w.rows);
+    return r;
+}

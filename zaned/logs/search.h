@@ -43,4 +43,10 @@ struct zn_search_place {
 void zn_search_place_write(const struct zn_search_place *p, struct zn_buf *ret);
 bool zn_search_place_read(const char *cursor, struct zn_search_place *ret);
 
+/* The lines after *place, oldest first, at most q->per_page (here at most what the store answers at once); *place is
+ * then after the last of them. Cursor, order and times of q do not count. *ret: owned by the caller; *more: there are
+ * others already. */
+int zn_search_onward(struct zn_loki *loki, const struct zn_search *q, int64_t now_ns, struct zn_search_place *place,
+                     json_t **ret, bool *more, struct zn_err *err);
+
 #endif

@@ -234,6 +234,12 @@
     X(DEPLOYMENT_ONE, 2,                                                                         \
       "select " ZN_SQLT_DEPLOYMENT_DOC " as doc, d.snapshot from deployment d"                   \
       " where d.service_id = $1 and d.hash = $2")                                                \
+    /* The service of a workspace whose logs are meant, archived ones too: by its id, a deployment's hash or both. */ \
+    X(LOG_SERVICE, 3,                                                                            \
+      "select s.id from service s join environment e on e.id = s.environment_id join project p"  \
+      " on p.id = e.project_id where p.workspace_id = $1 and ($2::text is null or s.id = $2) and" \
+      " ($3::text is null or exists (select 1 from deployment d where d.hash = $3 and d.service_id = s.id))" \
+      " and coalesce($2, $3) is not null limit 1")                                               \
     X(DEPLOYMENT_COUNT, 4, "select count(*) as n" ZN_SQLT_DEPLOYMENT_FILTER)                     \
     X(DEPLOYMENT_PAGE, 6,                                                                        \
       "select " ZN_SQLT_DEPLOYMENT_DOC " as doc, d.snapshot" ZN_SQLT_DEPLOYMENT_FILTER           \
