@@ -253,3 +253,18 @@ def test_who_may_not(box, app):
                           ({"service_id": app["service_id"], "deployment_id": box.service()[1]}, 404)):
         assert box.admin.get(f"/api/logs/tail/?{urlencode(query)}").status == status, query
     assert box.daemon.client().get(f"/api/logs/tail/?{urlencode(app)}").status == 401
+
+
+def test_search_is_confined_to_the_workspace(box):
+    service, deployment = box.service()
+    stranger = member(box.daemon, 40, workspace=other_workspace(box.daemon))
+    insider = member(box.daemon, 30)
+    for query in ({"service_id": service}, {"deployment_id": deployment}):
+        assert stranger.get(f"/api/search/logs/?{urlencode(query)}").status == 404
+        assert insider.get(f"/api/search/logs/?{urlencode(query)}").status == 200
+    for query in ({}, {"container_id": "abc"}, {"query": "not yours"}):
+        answer = stranger.get(f"/api/search/logs/?{urlencode(query)}")
+        assert answer.status == 400 and answer.json()["errors"][0]["attr"] == "service_id", query
+        assert box.admin.get(f"/api/search/logs/?{urlencode(query)}").status == 200
+    mixed = {"service_id": service, "deployment_id": box.service()[1]}
+    assert insider.get(f"/api/search/logs/?{urlencode(mixed)}").status == 404

@@ -137,12 +137,35 @@ static int answer(struct zn_call *c, const struct zn_search *q, struct zn_reply 
     return 0;
 }
 
+/* The service of the caller's workspace that is meant: column id of *ret. */
+static int own_service(struct zn_call *c, const char *service_id, const char *deployment_id, PGresult **ret,
+                       struct zn_err *err)
+{
+    zn_auto_pgresult res = NULL;
+
+    if (!service_id && !deployment_id) {
+        zn_call_field(c, err, "service_id", "required", "This field or deployment_id is required.");
+        return zn_fail(err, ZN_INVALID, "the request has invalid fields");
+    }
+    if (zn_sql_once(c->api->store, ZN_SQL_LOG_SERVICE, ZN_P(c->who.workspace_id, service_id, deployment_id), &res, err) < 0)
+        return -1;
+    if (PQntuples(res) == 0)
+        return zn_fail(err, ZN_NOT_FOUND, "There is no such service or deployment in this workspace.");
+    *ret = ZN_TAKE(res);
+    return 0;
+}
+
+/* Administrators of the instance search everything, others what is their workspace's. */
 static int search(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
+    bool everything = c->who.is_superuser && !c->who.token_id;
+    zn_auto_pgresult res = NULL;
     struct zn_search q;
 
-    if (read_search(c, &q, err) < 0)
+    if (read_search(c, &q, err) < 0 || (!everything && own_service(c, q.service_id, q.deployment_id, &res, err) < 0))
         return -1;
+    if (!everything)
+        q.service_id = zn_col(res, 0, "id");
     return answer(c, &q, reply, err);
 }
 
@@ -171,15 +194,8 @@ static int tail(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 
     if (zn_call_query(c, &in, NULL, err) < 0)
         return -1;
-    if (!in.service_id && !in.deployment_id) {
-        zn_call_field(c, err, "service_id", "required", "This field or deployment_id is required.");
-        return zn_fail(err, ZN_INVALID, "the request has invalid fields");
-    }
-    if (zn_sql_once(c->api->store, ZN_SQL_LOG_SERVICE, ZN_P(c->who.workspace_id, in.service_id, in.deployment_id),
-                    &res, err) < 0)
+    if (own_service(c, in.service_id, in.deployment_id, &res, err) < 0)
         return -1;
-    if (PQntuples(res) == 0)
-        return zn_fail(err, ZN_NOT_FOUND, "There is no such service or deployment in this workspace.");
     struct zn_search q = { .service_id = zn_col(res, 0, "id"), .deployment_id = in.deployment_id,
                            .container_id = in.container_id, .text = in.query, .stream = in.stream,
                            .levels = bits_of(&in.level, levels), .sources = bits_of(&in.source, sources) };

@@ -32,8 +32,12 @@ export function useLog(source: LogSource, filters: Filters, live: boolean): Log 
   useEffect(() => {
     const abort = new AbortController();
     const query = toQuery(filters, Date.now());
-    // Live first, so that nothing falls between the two: what comes twice is passed over.
-    const end = wantsTail ? tail(tailUrl(source, query), { onLines: (lines) => store.append(lines), onState: setTailState }) : null;
+    // The newest page once more when the stream begins: nothing falls between the two, what comes twice is passed over.
+    const onState = (s: TailState) => {
+      setTailState(s);
+      if (s === "live") fetchPage(source, { ...query, order: "desc" }, abort.signal).then((page) => store.append(page.lines.toReversed()), () => undefined);
+    };
+    const end = wantsTail ? tail(tailUrl(source, query), { onLines: (lines) => store.append(lines), onState }) : null;
 
     if (!end) setTailState("off");
     setState("loading");
