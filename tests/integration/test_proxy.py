@@ -1,5 +1,7 @@
 """The rendered configuration in the real Caddy: routes, upstream files, pages, probes."""
 import contextlib
+import functools
+import http.client
 import http.server
 import io
 import json
@@ -88,6 +90,7 @@ class Proxy:
         status, _, body = unix_request(self.folder / "admin.sock", "POST", "/load", self.render(services).encode(),
                                        {"Content-Type": "application/json"})
         assert status == 200, body
+        wait_until(lambda: self.get("app.zane.localhost", "/api/ping/")[0], 20, "the loaded configuration")
 
     def point(self, server):
         new = self.edge / "abc.80.new"
@@ -95,7 +98,11 @@ class Proxy:
         new.rename(self.edge / "abc.80")
 
     def get(self, host, path="/", socket="edge.sock", **headers):
-        status, head, body = unix_request(self.folder / socket, "GET", path, headers={"Host": host, **headers})
+        ask = functools.partial(unix_request, self.folder / socket, "GET", path, headers={"Host": host, **headers})
+        try:
+            status, head, body = ask()
+        except http.client.RemoteDisconnected:  # taken by the servers from before a load: browsers ask again, too
+            status, head, body = ask()
         return status, {k.lower(): v for k, v in head.items()}, body.decode(errors="replace")
 
     def stop(self):
