@@ -26,6 +26,7 @@ export default tseslint.config(
       // All wording is in app/text.
       "no-restricted-syntax": [
         "error",
+        { selector: "CallExpression[callee.property.name='mutate'][arguments.length>1]", message: "callbacks of mutate() are lost with the component: after(x.mutateAsync(…), …)" },
         { selector: "JSXText[value=/[A-Za-z]{2,}/]", message: "wording belongs to app/text" },
         { selector: "JSXAttribute[name.name=/^(aria-label|title|placeholder|alt|label|hint)$/] > Literal", message: "wording belongs to app/text" },
       ],

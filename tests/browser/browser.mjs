@@ -87,6 +87,18 @@ export async function axe(page) {
   return found.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${v.help}: ${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`));
 }
 
+/** On this page the answers of addresses with such a part take a second more on their way. */
+export function answersLate(page, part) {
+  return page.evaluate((part) => {
+    const { fetch } = globalThis;
+    globalThis.fetch = async (request, ...rest) => {
+      const answer = await fetch(request, ...rest);
+      if (request.url?.includes(part)) await new Promise((r) => setTimeout(r, 1000));
+      return answer;
+    };
+  }, part);
+}
+
 /** Until nothing is loading any more: the pages say so themselves. */
 export async function settled(page) {
   await page.waitForLoadState("load");

@@ -1,4 +1,4 @@
-import { base, journey, logIn, statusIs } from "../browser.mjs";
+import { answersLate, base, journey, logIn, statusIs } from "../browser.mjs";
 
 /* A variable and a domain as waiting changes, one of them discarded, the rest deployed; then the version before it
  * brought back. */
@@ -24,6 +24,7 @@ await journey(async (person) => {
   await dialog.getByRole("button", { name: "Discard", exact: true }).nth(1).click();
   await dialog.getByText("DROPPED").first().waitFor({ state: "hidden" });
   await dialog.getByLabel("What is this deployment for?").fill("says hello");
+  await answersLate(page, "/deploy-service/"); // the event of the change is here first and takes the bar away
   await dialog.getByRole("button", { name: "Deploy now" }).click();
   await page.getByRole("heading", { level: 1, name: /says hello/ }).waitFor();
   await statusIs(page, "Healthy");

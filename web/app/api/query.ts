@@ -28,3 +28,11 @@ export const queryClient = new QueryClient({
     mutations: { retry: false, networkMode: "always" },
   },
 });
+
+/**
+ * What follows once an asked-for change is made. Unlike callbacks given to mutate() it happens as well when what asked is
+ * no longer shown: an event or a refetch often takes that away before the answer is here. Errors stay with the mutation.
+ */
+export function after<T>(answer: Promise<T>, then: (made: T) => unknown): void {
+  answer.then(then, () => undefined);
+}

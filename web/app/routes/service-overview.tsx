@@ -3,7 +3,6 @@ import { current, useDeploy, useDeployments, useService, useToggle } from "~/api
 import { Progress } from "~/features/deployment/progress";
 import { DeploymentRow } from "~/features/deployment/row";
 import { ServiceFacts } from "~/features/service/facts";
-import { Webhook } from "~/features/service/webhook";
 import { service as t } from "~/text/service";
 import { Button } from "~/ui/button";
 import { Panel } from "~/ui/layout";
@@ -71,7 +70,6 @@ export default function ServiceOverview() {
       {found.data && (
         <div className="grid gap-4">
           <ServiceFacts service={found.data} />
-          {found.data.deploy_token && <Webhook path={path} token={found.data.deploy_token} />}
         </div>
       )}
     </div>

@@ -35,15 +35,6 @@ export const service = {
     cpus: (n: number) => `${n} CPU`,
     every: (s: number) => `every ${s} s`,
   },
-  webhook: {
-    title: "Deploy by webhook",
-    lead: "Whoever has this address can deploy this service, with another image if they say one. Give it to your CI.",
-    command: "Example",
-    show: "Show the address",
-    regenerate: "New address",
-    confirm: "The old address stops working at once. Everything that deploys by it must be given the new one.",
-    done: "The webhook has a new address",
-  },
   changes: {
     waiting: (n: number) => (n === 1 ? "1 change waits for the next deployment" : `${n} changes wait for the next deployment`),
     review: "Review",

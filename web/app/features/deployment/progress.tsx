@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { ServicePath } from "~/api/keys";
+import { after } from "~/api/query";
 import { useBuildLines, useCancelDeployment } from "~/api/service";
 import type { Deployment } from "~/api/types";
 import { atLeast, role, useMe } from "~/features/auth/me";
@@ -97,11 +98,9 @@ function Cancel({ path, hash }: { path: ServicePath; hash: string }) {
         error={cancel.error}
         onClose={() => setAsked(false)}
         onConfirm={() =>
-          cancel.mutate(hash, {
-            onSuccess: () => {
-              setAsked(false);
-              toast(t.cancelled, "info");
-            },
+          after(cancel.mutateAsync(hash), () => {
+            setAsked(false);
+            toast(t.cancelled, "info");
           })
         }
       >

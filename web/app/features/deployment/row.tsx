@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { Link, useNavigate } from "react-router";
 import type { ServicePath } from "~/api/keys";
+import { after } from "~/api/query";
 import { useRedeploy } from "~/api/service";
 import type { Deployment } from "~/api/types";
 import { atLeast, role, useMe } from "~/features/auth/me";
@@ -80,12 +81,10 @@ export function Redeploy({ path, hash }: { path: ServicePath; hash: string }) {
         error={redeploy.error}
         onClose={() => setAsked(false)}
         onConfirm={() =>
-          redeploy.mutate(hash, {
-            onSuccess: (d) => {
-              setAsked(false);
-              toast(t.redeployed);
-              void navigate(paths.deployment(path, d.hash));
-            },
+          after(redeploy.mutateAsync(hash), (d) => {
+            setAsked(false);
+            toast(t.redeployed);
+            return navigate(paths.deployment(path, d.hash));
           })
         }
       >

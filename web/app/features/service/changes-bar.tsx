@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import type { ServicePath } from "~/api/keys";
+import { after } from "~/api/query";
 import { useCancelChange, useDeploy } from "~/api/service";
 import type { Service } from "~/api/types";
 import { paths } from "~/paths";
@@ -54,11 +55,9 @@ function Review({ path, service: s, onClose }: { path: ServicePath; service: Ser
       error={deploy.error}
       fields={["commit_message"]}
       onSubmit={() =>
-        deploy.mutate(message, {
-          onSuccess: (d) => {
-            onClose();
-            void navigate(paths.deployment(path, d.hash));
-          },
+        after(deploy.mutateAsync(message), (d) => {
+          onClose();
+          return navigate(paths.deployment(path, d.hash));
         })
       }
     >

@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import { useNavigate } from "react-router";
 import type { ServicePath } from "~/api/keys";
+import { after } from "~/api/query";
 import { current, useCleanupQueue, useDeploy, useDeployments, useService, useToggle } from "~/api/service";
 import type { Deployment, Service } from "~/api/types";
 import { atLeast, role, useMe } from "~/features/auth/me";
@@ -104,11 +105,9 @@ function Actions({ path, list }: { path: ServicePath; list: readonly Deployment[
         icon="play"
         busy={deploy.isPending}
         onClick={() =>
-          deploy.mutate("", {
-            onSuccess: (d) => {
-              toast(t.deployed);
-              void navigate(paths.deployment(path, d.hash));
-            },
+          after(deploy.mutateAsync(""), (d) => {
+            toast(t.deployed);
+            return navigate(paths.deployment(path, d.hash));
           })
         }
       >
@@ -118,8 +117,8 @@ function Actions({ path, list }: { path: ServicePath; list: readonly Deployment[
         label={t.more}
         trigger={<IconButton icon="dots" label={t.more} className="border border-line-strong" />}
         entries={[
-          ...sleepEntry(production !== undefined, asleep, (to) => toggle.mutate(to, { onSuccess: () => toast(to === "start" ? t.waking(path.service) : t.sleeping(path.service)) })),
-          { kind: "action", text: t.cleanup, icon: "cross", onSelect: () => cleanup.mutate(undefined, { onSuccess: () => toast(t.cleaned) }) },
+          ...sleepEntry(production !== undefined, asleep, (to) => after(toggle.mutateAsync(to), () => toast(to === "start" ? t.waking(path.service) : t.sleeping(path.service)))),
+          { kind: "action", text: t.cleanup, icon: "cross", onSelect: () => after(cleanup.mutateAsync(), () => toast(t.cleaned)) },
         ]}
       />
       {failed && (

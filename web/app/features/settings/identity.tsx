@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import type { ServicePath } from "~/api/keys";
+import { after } from "~/api/query";
 import { useRegenerateToken } from "~/api/service";
 import type { Service } from "~/api/types";
 import { atLeast, role, useMe } from "~/features/auth/me";
@@ -132,14 +133,20 @@ export function Webhook({ path, service }: Props) {
       ) : (
         <p className="text-muted">{t.none}</p>
       )}
-      <ConfirmDialog open={asking} title={t.regenerateTitle} action={t.regenerate} busy={renew.isPending} error={renew.error} onConfirm={() =>
-          renew.mutate(undefined, {
-            onSuccess: () => {
-              setAsking(false);
-              toast(t.regenerated);
-            },
+      <ConfirmDialog
+        open={asking}
+        title={t.regenerateTitle}
+        action={t.regenerate}
+        busy={renew.isPending}
+        error={renew.error}
+        onConfirm={() =>
+          after(renew.mutateAsync(), () => {
+            setAsking(false);
+            toast(t.regenerated);
           })
-        } onClose={() => setAsking(false)}>
+        }
+        onClose={() => setAsking(false)}
+      >
         <p>{t.regenerateLead}</p>
       </ConfirmDialog>
     </Panel>
