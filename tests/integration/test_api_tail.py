@@ -180,6 +180,39 @@ def test_a_cursor_of_search_is_one_of_the_stream(box, app):
     r.close()
 
 
+def test_who_is_far_behind_is_told(box, app):
+    r = box.listen(service_id=app["service_id"])
+    r.wait("hello")
+    place = last_id(r)
+    r.close()
+    many = [f"n {i}" for i in range(3 * GAP)]
+    for at in range(0, len(many), 3000):
+        box.push(app, many[at:at + 3000])
+    r = box.listen(since=place, service_id=app["service_id"])
+    gap = r.wait("gap", 20)
+    got = texts(r)
+    assert GAP <= len(got) < 2 * GAP and got == many[:len(got)]
+    q = urlencode({"service_id": app["service_id"], "order": "asc", "cursor": json.loads(gap[2])["cursor"]})
+    assert box.admin.get(f"/api/search/logs/?{q}").json()["results"][0]["content_text"] == many[len(got)]
+    box.push(app, ["live again"])
+    wait_texts(r, [*got, "live again"])
+    r.close()
+
+
+def test_a_reader_that_does_not_read_misses_nothing_and_holds_nobody_up(box, app):
+    slow = box.listen(receive=65536, service_id=app["service_id"])
+    quick = box.listen(service_id=app["service_id"])
+    slow.wait("hello")
+    quick.wait("hello")
+    want = []
+    for i in range(20):
+        want += (batch := [f"n {i}.{k} {'x' * 2000}" for k in range(200)])
+        box.push(app, batch)
+        wait_until(lambda: quick.pump() or len(lines(quick)) >= len(want), 10, "the quick reader's lines")
+    assert texts(quick) == want
+    wait_texts(slow, want, 60)
+    slow.close()
+    quick.close()
 
 
 def test_the_log_store_comes_back(box, app):
@@ -194,6 +227,18 @@ def test_the_log_store_comes_back(box, app):
     wait_texts(r, ["before", "after"], 15)
     r.close()
 
+
+def test_lines_of_another_process_come_as_well(box, app):
+    """Nobody tells of them: the store is looked at all the same."""
+    r = box.listen(service_id=app["service_id"])
+    r.wait("hello")
+    ns = time.time_ns()
+    stream = {"app": "zane", "service_id": app["service_id"], "source": "SERVICE", "slice": "test"}
+    body = {"streams": [{"stream": stream, "values": [[str(ns), "told by nobody", {"level": "INFO", "stream": "stdout",
+            "container_id": "c", "deployment_id": app["deployment_id"]}]]}]}
+    box.loki.push(body)
+    wait_texts(r, ["told by nobody"])
+    r.close()
 
 
 def test_who_may_not(box, app):
