@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-bool zn_ipv4_last_host(const char *subnet, char ret[ZN_IPV4_LEN])
+bool zn_ipv4_last_host(const char *subnet, unsigned back, char ret[ZN_IPV4_LEN])
 {
     const char *slash = strchr(subnet, '/');
     char text[ZN_IPV4_LEN];
@@ -20,6 +20,8 @@ bool zn_ipv4_last_host(const char *subnet, char ret[ZN_IPV4_LEN])
     if (inet_pton(AF_INET, text, &a) != 1)
         return false;
     uint32_t hosts = (UINT32_C(1) << (32 - bits)) - 1;
-    a.s_addr = htonl((ntohl(a.s_addr) | hosts) - 1);
+    if (back > hosts - 3)
+        return false;
+    a.s_addr = htonl((ntohl(a.s_addr) | hosts) - 1 - back);
     return inet_ntop(AF_INET, &a, ret, ZN_IPV4_LEN) != NULL;
 }

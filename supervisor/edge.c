@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/guard.h"
 #include "base/ip.h"
@@ -9,13 +10,14 @@
 #include "base/log.h"
 #include "supervisor/engine.h"
 
-enum { SLOW_MS = 30000, RETRY_MS = 5000, CONNECT_DEADLINE_MS = 30000 };
+enum { SLOW_MS = 30000, RETRY_MS = 5000, TAKEN_MS = 200, CONNECT_DEADLINE_MS = 30000, BACK_MAX = 8 };
 
 struct zn_edge {
     struct zn_supervisor *s;
     char container[68];
     json_t *attached, *networks;
-    unsigned pending, failed;
+    unsigned pending, failed, taken;
+    unsigned back; /* addresses from the end of a subnet that are passed over */
     struct zn_timer again;
 };
 
@@ -45,6 +47,12 @@ static int busier(const void *a, const void *b)
     return x->uses < y->uses ? 1 : x->uses > y->uses ? -1 : strcmp(x->id, y->id);
 }
 
+/* A connect that failed leaves an entry without an address behind (20.10). */
+static bool is_attached(const json_t *attached, const char *network)
+{
+    return *zn_json_str(json_object_get(attached, network), "IPAddress", "") != '\0';
+}
+
 json_t *zn_edge_plan(json_t *networks, json_t *services, json_t *attached)
 {
     size_t i, n = 0;
@@ -54,7 +62,7 @@ json_t *zn_edge_plan(json_t *networks, json_t *services, json_t *attached)
     json_array_foreach (networks, i, net) {
         const char *id = zn_json_str(net, "Id", ""), *name = zn_json_str(net, "Name", "");
 
-        if (!ranks || !*id || json_object_get(attached, name))
+        if (!ranks || !*id || is_attached(attached, name))
             continue;
         /* A service may name its network either way. */
         ranks[n++] = (struct rank){ id, uses(services, id) + uses(services, name) };
@@ -76,15 +84,20 @@ static void get(struct zn_edge *e, char *target, zn_engine_done done)
 
 static void round_over(struct zn_edge *e)
 {
-    zn_timer_set(e->s->loop, &e->again, e->failed ? RETRY_MS : SLOW_MS);
+    /* The address may be that of a proxy before, which the swarm has not forgotten: the next one, soon. */
+    if (e->taken)
+        e->back = (e->back + 1) % BACK_MAX;
+    zn_timer_set(e->s->loop, &e->again, e->taken && e->back ? TAKEN_MS : e->failed || e->taken ? RETRY_MS : SLOW_MS);
 }
 
 static void connected(void *arg, const struct zn_engine_reply *r)
 {
     struct zn_edge *e = arg;
 
-    /* 404: no task on this node uses the network now. 403: the worker was quicker. */
-    if (r->err && r->status != 404 && r->status != 403) {
+    /* 404: no task on this node uses the network now. Another 403: the worker was quicker. */
+    if (r->err && r->status == 403 && strstr(r->err->msg, "ddress already in use")) {
+        e->taken++;
+    } else if (r->err && r->status != 404 && r->status != 403) {
         zn_warn("attaching the proxy to a network why=\"%s\"", r->err->msg);
         e->failed++;
     } else if (!r->err) {
@@ -106,7 +119,7 @@ static json_t *connect_body(const struct zn_edge *e, const char *network)
         json_t *config = json_object_get(json_object_get(net, "IPAM"), "Config");
 
         if (strcmp(zn_json_str(net, "Id", ""), network) == 0 &&
-            zn_ipv4_last_host(zn_json_str(json_array_get(config, 0), "Subnet", ""), address))
+            zn_ipv4_last_host(zn_json_str(json_array_get(config, 0), "Subnet", ""), e->back, address))
             json_object_set_new(body, "EndpointConfig",
                                 json_pack("{s:{s:s}}", "IPAMConfig", "IPv4Address", address));
     }
@@ -174,7 +187,7 @@ static void begin(void *arg)
     char target[128];
 
     zn_engine_cancel(e->s->engine, e);
-    e->failed = e->pending = 0;
+    e->failed = e->pending = e->taken = 0;
     if (e->s->components[ZN_C_CADDY].process != ZN_P_RUNNING)
         return; /* its next start calls */
     snprintf(e->container, sizeof e->container, "%s", e->s->facts[ZN_C_CADDY].container);

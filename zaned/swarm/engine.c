@@ -9,7 +9,7 @@
 #include "base/http.h"
 #include "base/ip.h"
 
-enum { API_MINOR_MAX = 44, BODY_MAX = 8 << 20 };
+enum { API_MINOR_MAX = 44, BODY_MAX = 8 << 20, FAR_UP_TRIES = 8 };
 
 int zn_engine_init(struct zn_engine *e, const char *socket, struct zn_err *err)
 {
@@ -228,16 +228,46 @@ int zn_engine_network_ensure(struct zn_engine *e, const char *name, const char *
     return unless(ZN_CONFLICT, r, err);
 }
 
-static int is_connected(struct zn_engine *e, const char *network, const char *container, bool *ret,
-                        struct zn_err *err)
+/* A connect that failed leaves an entry without an address behind (20.10): the engine calls it connected, and
+ * it is not. */
+struct connection {
+    bool noted, works;
+};
+
+static int connection_of(struct zn_engine *e, const char *network, const char *container,
+                         struct connection *ret, struct zn_err *err)
 {
     zn_auto_json doc = NULL;
 
     if (zn_engine_call_named(e, "GET", "/containers/", container, "/json", NULL, &doc, err) < 0)
         return -1;
-    *ret = json_object_get(json_object_get(json_object_get(doc, "NetworkSettings"), "Networks"),
-                           network) != NULL;
+    const json_t *entry = json_object_get(json_object_get(json_object_get(doc, "NetworkSettings"), "Networks"), network);
+    ret->noted = entry != NULL;
+    ret->works = entry && *zn_json_str(entry, "IPAddress", "");
     return 0;
+}
+
+/* The swarm forgets the address of an attached container and gives it to a later task, which then fails once
+ * with "Address already in use" (20.10): far up in the subnet that task is 250 away. One that an ended
+ * container still holds is passed over. */
+static int connect_far_up(struct zn_engine *e, const char *network, const char *subnet, json_t *body,
+                          struct zn_err *err)
+{
+    char address[ZN_IPV4_LEN];
+
+    for (unsigned back = 0;; back++) {
+        bool far = back < FAR_UP_TRIES && zn_ipv4_last_host(subnet, back, address);
+
+        memset(err, 0, sizeof *err);
+        if (far)
+            json_object_set_new(body, "EndpointConfig",
+                                json_pack("{s:{s:s}}", "IPAMConfig", "IPv4Address", address));
+        else
+            json_object_del(body, "EndpointConfig");
+        int r = zn_engine_call_named(e, "POST", "/networks/", network, "/connect", body, NULL, err);
+        if (r == 0 || !far || !strstr(err->msg, "ddress already in use"))
+            return r;
+    }
 }
 
 int zn_engine_network_connect(struct zn_engine *e, const char *network, const char *container,
@@ -245,22 +275,16 @@ int zn_engine_network_connect(struct zn_engine *e, const char *network, const ch
 {
     zn_auto_json body = json_pack("{s:s}", "Container", container);
     zn_auto_json doc = NULL;
-    char address[ZN_IPV4_LEN];
-    bool already;
+    struct connection now;
 
-    if (is_connected(e, network, container, &already, err) < 0)
+    if (connection_of(e, network, container, &now, err) < 0)
         return -1;
-    if (already)
+    if (now.works)
         return 0;
     if (zn_engine_call_named(e, "GET", "/networks/", network, "", NULL, &doc, err) < 0)
         return -1;
-    /* The swarm forgets the address of an attached container and gives it to a later task, which then
-     * fails once with "Address already in use" (20.10). Far up in the subnet that task is 250 away. */
     json_t *config = json_object_get(json_object_get(doc, "IPAM"), "Config");
-    if (zn_ipv4_last_host(zn_json_str(json_array_get(config, 0), "Subnet", ""), address))
-        json_object_set_new(body, "EndpointConfig",
-                            json_pack("{s:{s:s}}", "IPAMConfig", "IPv4Address", address));
-    int r = zn_engine_call_named(e, "POST", "/networks/", network, "/connect", body, NULL, err);
+    int r = connect_far_up(e, network, zn_json_str(json_array_get(config, 0), "Subnet", ""), body, err);
     return unless(ZN_CONFLICT, r, err);
 }
 
@@ -268,12 +292,12 @@ int zn_engine_network_disconnect(struct zn_engine *e, const char *network, const
                                  struct zn_err *err)
 {
     zn_auto_json body = json_pack("{s:s,s:b}", "Container", container, "Force", 1);
-    bool connected;
+    struct connection now;
 
     /* The engine's answer to one that is not is a 500 like any other. */
-    if (is_connected(e, network, container, &connected, err) < 0)
+    if (connection_of(e, network, container, &now, err) < 0)
         return unless(ZN_NOT_FOUND, -1, err);
-    if (!connected)
+    if (!now.noted)
         return 0;
     int r = zn_engine_call_named(e, "POST", "/networks/", network, "/disconnect", body, NULL, err);
 

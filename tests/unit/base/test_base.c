@@ -503,14 +503,19 @@ Test(ip, last_host_of_a_subnet)
 {
     char got[ZN_IPV4_LEN];
 
-    cr_assert(zn_ipv4_last_host("10.0.2.0/24", got));
+    cr_assert(zn_ipv4_last_host("10.0.2.0/24", 0, got));
     cr_expect_str_eq(got, "10.0.2.254");
-    cr_assert(zn_ipv4_last_host("10.1.0.0/16", got));
+    cr_assert(zn_ipv4_last_host("10.1.0.0/16", 0, got));
     cr_expect_str_eq(got, "10.1.255.254");
-    cr_assert(zn_ipv4_last_host("10.0.0.8/29", got));
+    cr_assert(zn_ipv4_last_host("10.0.0.8/29", 0, got));
     cr_expect_str_eq(got, "10.0.0.14");
-    cr_expect_not(zn_ipv4_last_host("10.0.2.0", got));
-    cr_expect_not(zn_ipv4_last_host("10.0.2.0/31", got));
-    cr_expect_not(zn_ipv4_last_host("10.0.2/24", got));
-    cr_expect_not(zn_ipv4_last_host("fd00::/64", got));
+    cr_assert(zn_ipv4_last_host("10.0.2.0/24", 3, got));
+    cr_expect_str_eq(got, "10.0.2.251");
+    cr_assert(zn_ipv4_last_host("10.0.0.8/29", 4, got));
+    cr_expect_str_eq(got, "10.0.0.10");
+    cr_expect_not(zn_ipv4_last_host("10.0.0.8/29", 5, got));
+    cr_expect_not(zn_ipv4_last_host("10.0.2.0", 0, got));
+    cr_expect_not(zn_ipv4_last_host("10.0.2.0/31", 0, got));
+    cr_expect_not(zn_ipv4_last_host("10.0.2/24", 0, got));
+    cr_expect_not(zn_ipv4_last_host("fd00::/64", 0, got));
 }

@@ -197,7 +197,8 @@ Test(edge, plan_has_the_busiest_first_and_leaves_out_what_is_attached)
         "[{s:{s:{s:[{s:s}]}}},{s:{s:{s:[{s:s}]}}},{s:{s:{s:[{s:s}]}}}]", "Spec", "TaskTemplate",
         "Networks", "Target", "n2", "Spec", "TaskTemplate", "Networks", "Target", "zn-env-b",
         "Spec", "TaskTemplate", "Networks", "Target", "n1");
-    zn_auto_json attached = json_pack("{s:{}}", "zn-env-c");
+    zn_auto_json attached = json_pack("{s:{s:s},s:{s:s}}", "zn-env-c", "IPAddress", "10.0.3.254",
+                                        "zn-env-b", "IPAddress", ""); /* a connect that failed */
     zn_auto_json plan = zn_edge_plan(networks, services, attached);
 
     cr_assert_eq(json_array_size(plan), 2);
