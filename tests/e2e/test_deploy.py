@@ -32,9 +32,10 @@ def fails(platform, service, because, timeout=30, **body):
                  {"field": "healthcheck", "type": "UPDATE", "new_value": check})
     with Load(platform, NGINX) as load:
         done = platform.deploy(service, deadline=120, **body)
+        load.last(20)
     assert done["status"] == "FAILED", done
     assert because.lower() in (done["status_reason"] or "").lower(), done["status_reason"]
-    assert load.requests > 5 and load.failures == [], load.failures[:3]
+    assert load.failures == [], load.failures[:3]
     return done
 
 
@@ -61,8 +62,9 @@ def test_redeploys_under_load_lose_no_request(web):
                               env={"ROUND": str(i)})
             assert done["status"] == "HEALTHY", done
             slots.add(done["slot"])
+        load.last(100)
     assert slots == {"BLUE", "GREEN"}
-    assert load.requests > 25 and load.failures == [], (load.requests, load.failures[:3])
+    assert load.failures == [], (load.requests, load.failures[:3])
 
 
 def test_radicale_keeps_its_data_over_a_redeploy(platform):

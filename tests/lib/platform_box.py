@@ -261,6 +261,10 @@ class Load:
             time.sleep(self.pause)
         conn.close()
 
+    def last(self, requests):
+        """Goes on until there were so many: on a busy machine few fit into what the load is about."""
+        wait_until(lambda: self.requests >= requests, 60, f"{requests} requests")
+
     def __enter__(self):
         for t in self.threads:
             t.start()
