@@ -214,6 +214,7 @@ class Daemon:
         self.postgres, self.valkey = Postgres(), Valkey()
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="zane-api-"))
         self.port, self.process = free_port(), None
+        self.before = []  # a command that becomes the daemon's
         self.secrets = {"pg_zane_password": self.postgres.password, "valkey_password": self.valkey.password}
         for name in ("encryption_key", "signing_key", "ingest_token", "setup_token"):
             self.secrets[name] = secrets.token_hex(24)
@@ -240,7 +241,7 @@ class Daemon:
             self.valkey.start()
             done = self.run("migrate")
             assert done.returncode == 0, done.stderr
-        self.process = subprocess.Popen([self.program, "api"], env=self.environment(**settings),
+        self.process = subprocess.Popen([*self.before, self.program, "api"], env=self.environment(**settings),
                                         stderr=open(self.root / "log", "ab"))
         wait_until(self._ready, 20, "zaned api")
         return self

@@ -7,6 +7,7 @@
 #include "zaned/api/audit.h"
 #include "zaned/api/changes.h"
 #include "zaned/api/deploy.h"
+#include "zaned/api/domain_state.h"
 #include "zaned/domain/change.h"
 #include "zaned/domain/names.h"
 #include "zaned/domain/rules.h"
@@ -383,6 +384,10 @@ const struct zn_route zn_service_routes[] = {
       .scope = ZN_SCOPE_MEMBER, .handler = service_token, .name = "service_token_regenerate",
       .summary = "Gives a service a new deploy token; the old one is good for nothing from then on",
       .answers = { { 200, "Service" } } },
+    { .method = "GET", .path = PLACE "service-details/{service_slug}/domain-states",
+      .scope = ZN_SCOPE_MEMBER, .handler = zn_service_domain_states, .name = "service_domain_states",
+      .summary = "Where the DNS leads the domains of a service, and which certificate is served there",
+      .answers = { { 200, "DomainStates" } } },
     { .method = "GET", .path = PLACE "{service_slug}/available-volumes", .scope = ZN_SCOPE_MEMBER,
       .handler = service_volumes, .name = "service_available_volumes",
       .summary = "Lists the volumes of other services of the environment that this one may read",

@@ -151,6 +151,10 @@
     X(SERVICE_TOUCH, 1, "update service set updated_at = now() where id = $1")                   \
     X(SERVICE_ARCHIVE, 1,                                                                        \
       "update service set archived_at = now(), routed_hash = null where id = $1")                \
+    X(SERVICE_DOMAINS, 1,                                                                        \
+      "select domain from service_url where service_id = $1 union select new_value->>'domain'"   \
+      " from service_change where service_id = $1 and field = 'urls' and not applied"            \
+      " and new_value->>'domain' <> '' order by domain limit 50")                                \
     /* What is unique over services, or keeps another's part, is free once a service is archived. */ \
     X(SERVICE_URLS_DROP, 1, "delete from service_url where service_id = $1")                     \
     X(SERVICE_PORTS_DROP, 1, "delete from service_port where service_id = $1")                   \

@@ -27,4 +27,5 @@ export type AuditEntry = Schemas["AuditEntry"];
 export type Token = Schemas["Token"];
 export type Session = Schemas["Session"];
 export type InstanceUser = Schemas["InstanceUser"];
+export type DomainState = Schemas["DomainStates"]["domains"][number];
 export type VolumeOfService = Schemas["VolumeOfService"];

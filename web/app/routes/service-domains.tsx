@@ -1,10 +1,12 @@
 import { useParams } from "react-router";
 import { useService } from "~/api/service";
-import { useDetectedPorts, useSettings } from "~/features/settings/data";
+import { useDetectedPorts, useDomainStates, useSettings } from "~/features/settings/data";
 import { urlKind } from "~/features/settings/domains";
 import { ItemList } from "~/features/settings/item-section";
 import { knownPorts } from "~/features/settings/overlay";
 import { settings } from "~/text/settings";
+import { Button } from "~/ui/button";
+import { Refused } from "~/ui/form";
 import { Panel } from "~/ui/layout";
 import { Empty, Loaded, SkeletonRows } from "~/ui/states";
 
@@ -16,15 +18,25 @@ export default function ServiceDomains() {
   const found = useService(path);
   const platform = useSettings();
   const detected = useDetectedPorts(path);
+  const states = useDomainStates(path);
 
   return (
     <Loaded query={found} skeleton={<SkeletonRows rows={3} className="h-20 w-full" />}>
       {(s) => (
-        <Panel title={t.title} lead={t.lead}>
+        <Panel
+          title={t.title}
+          lead={t.lead}
+          actions={
+            <Button icon="refresh" busy={states.isFetching} onClick={() => void states.refetch()}>
+              {t.state.again}
+            </Button>
+          }
+        >
+          <Refused error={states.error} />
           <ItemList
             path={path}
             service={s}
-            kind={urlKind(platform.data?.root_domain ?? null, platform.data?.app_domain ?? null, knownPorts(s, detected.data ?? []))}
+            kind={urlKind(platform.data?.root_domain ?? null, platform.data?.app_domain ?? null, knownPorts(s, detected.data ?? []), states.data)}
             empty={
               <Empty icon="link" title={t.empty.title}>
                 {t.empty.what}

@@ -99,6 +99,14 @@ export function useDetectedPorts(p: ServicePath) {
   });
 }
 
+/** Asked for once for a page, and again when the service changes: the server asks the DNS and the proxy. */
+export function useDomainStates(p: ServicePath) {
+  return useQuery({
+    queryKey: keys.servicePart(p, "domain-states"),
+    queryFn: ({ signal }) => data(api.GET("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/domain-states/", { params: { path: servicePath(p) }, signal })),
+  });
+}
+
 export function useAvailableVolumes(p: ServicePath) {
   return useQuery({
     queryKey: keys.servicePart(p, "available-volumes"),

@@ -1,9 +1,11 @@
 /* Domains of a service: a list that waits for deployments like the rest of it. */
+import type { DomainState } from "~/api/types";
 import { settings } from "~/text/settings";
 import { CheckField, TextField } from "~/ui/field";
 import { Icon } from "~/ui/icons";
 import { Segments } from "~/ui/segments";
 import { DomainFacts } from "./domain-facts";
+import { DomainStateView } from "./domain-state";
 import type { Kind } from "./item-section";
 import { numberOf, textOf } from "./numbers";
 import type { ItemValues } from "./overlay";
@@ -23,8 +25,8 @@ interface UrlDraft {
   port: string;
 }
 
-/** root, app: the platform's own domains; null until they are known. */
-export function urlKind(root: string | null, app: string | null, known: readonly number[]): Kind<"urls", UrlDraft> {
+/** root, app: the platform's own domains; null until they are known. states: undefined until they are known. */
+export function urlKind(root: string | null, app: string | null, known: readonly number[], states?: { server: { addresses: string[] }; domains: DomainState[] }): Kind<"urls", UrlDraft> {
   return {
     field: "urls",
     add: t.add,
@@ -47,7 +49,16 @@ export function urlKind(root: string | null, app: string | null, known: readonly
     }),
     paths: ["domain", "base_path", "strip_prefix", "redirect_to.url", "associated_port"],
     removeLead: () => t.removeLead,
-    more: ({ value, state }) => (root !== null && app !== null && state !== "removed" ? <DomainFacts domain={value.domain} root={root} app={app} /> : null),
+    more: ({ value, state }) => {
+      const found = states?.domains.find((d) => d.domain === value.domain);
+      if (state === "removed") return null;
+      return (
+        <>
+          {found && states && <DomainStateView state={found} server={states.server.addresses} />}
+          {root !== null && app !== null && <DomainFacts domain={value.domain} root={root} app={app} />}
+        </>
+      );
+    },
     fields: ({ draft: d, set, errors }) => (
       <>
         <TextField label={t.domain} hint={t.domainHint(root)} mono autoCapitalize="none" inputMode="url" value={d.domain} onChange={(e) => set({ ...d, domain: e.target.value })} errors={errors("domain")} />
