@@ -242,17 +242,19 @@ static void on_api(void *arg, struct zn_conn *c, const struct zn_request *r)
         zn_conn_fail(c, 404, "not_found", "no such path");
 }
 
-/* --- view.sock: what zaned-api may ask: it reads, and can neither stop nor start anything ---------- */
+/* --- view.sock: what zaned-api may ask: it reads, and starts again what is held; it can stop nothing --- */
 
 static void on_view(void *arg, struct zn_conn *c, const struct zn_request *r)
 {
     static const char *const open[] = { "/v1/health", "/v1/events", "/v1/components/" };
-    bool known = false;
+    bool known = false, get = method_fits("GET", r->method);
+    const struct api_route retry = { "POST", "/v1/components/", "/retry", api_retry };
+    struct zn_str id;
 
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
         known = known || (r->path.n >= strlen(open[i]) && memcmp(r->path.s, open[i], strlen(open[i])) == 0);
-    if (!method_fits("GET", r->method))
-        zn_conn_fail(c, 405, "method_not_allowed", "this socket is for reading: only GET is allowed");
+    if (!get && !(method_fits("POST", r->method) && matches(&retry, r->path, &id)))
+        zn_conn_fail(c, 405, "method_not_allowed", "this socket is for reading and retries: only GET is allowed");
     else if (!known)
         zn_conn_fail(c, 404, "not_found", "no such path");
     else
@@ -348,6 +350,19 @@ static void on_change(void *arg, unsigned component)
         zn_timer_set(s->loop, &srv->page_due, PAGE_MS);
 }
 
+/* For pages that show figures: not kept, so who comes back has them from the state. */
+static void on_measured(void *arg, unsigned component)
+{
+    struct zn_server *srv = arg;
+    zn_auto_buf struct zn_buf b = ZN_BUF(512);
+
+    zn_buf_printf(&b, "event: memory\ndata: {\"id\":\"%s\",\"memory_bytes\":%llu}\n\n",
+                  zn_supervisor_name(srv->s, component),
+                  (unsigned long long)srv->s->facts[component].memory);
+    if (!b.failed)
+        zn_httpd_broadcast(srv->view, b.mem, b.len);
+}
+
 /* A comment shows both ends that the other is there, through proxies too. */
 static void ping(void *arg)
 {
@@ -403,6 +418,7 @@ int zn_server_start(struct zn_supervisor *s, const struct zn_handoff *door, stru
         return -1;
     }
     s->changed = on_change;
+    s->measured = on_measured;
     s->changed_arg = srv;
     zn_timer_set(s->loop, &srv->ping, PING_MS);
     *ret = srv;
@@ -414,6 +430,7 @@ void zn_server_stop(struct zn_server *srv)
     if (!srv)
         return;
     srv->s->changed = NULL;
+    srv->s->measured = NULL;
     zn_timer_clear(srv->s->loop, &srv->ping);
     zn_timer_clear(srv->s->loop, &srv->page_due);
     send_page_state(srv);

@@ -70,6 +70,8 @@ struct zn_supervisor {
      * ZN_CHANGED_PLATFORM for stage, stage_message or readiness. Set before zn_supervisor_start. */
     void (*changed)(void *arg, unsigned component);
     void *changed_arg;
+    /* Called when a component's memory is another than before: no change to be remembered, seq stays. */
+    void (*measured)(void *arg, unsigned component);
 
     struct zn_timer tick;
     struct zn_boot *boot;

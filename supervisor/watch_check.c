@@ -294,8 +294,13 @@ static void measured(void *arg, const struct zn_engine_reply *r)
     int64_t cache = zn_json_int(stats, "total_inactive_file",
                                 zn_json_int(stats, "inactive_file", 0));
 
-    if (!r->err && used > 0)
-        l->s->facts[l->id].memory = (uint64_t)(used > cache ? used - cache : used);
+    if (r->err || used <= 0)
+        return;
+    uint64_t *memory_now = &l->s->facts[l->id].memory, before = *memory_now;
+    *memory_now = (uint64_t)(used > cache ? used - cache : used);
+    uint64_t by = *memory_now > before ? *memory_now - before : before - *memory_now;
+    if (by * 100 >= before && l->s->measured)
+        l->s->measured(l->s->changed_arg, l->id);
 }
 
 /* One component at a time, so that a round of all takes some 15 s. */

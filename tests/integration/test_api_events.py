@@ -23,7 +23,7 @@ class Supervisor:
 
     def __init__(self, path):
         self.path, self.seq, self.streams, self.asked = str(path), 0, [], []
-        self.lock, self.listener, self.status = threading.Lock(), None, 200
+        self.lock, self.listener, self.status, self.answer = threading.Lock(), None, 200, {}
 
     def up(self):
         self.listener = socket.socket(socket.AF_UNIX)
@@ -47,7 +47,7 @@ class Supervisor:
                 conn, _ = listener.accept()
             except OSError:
                 return
-            target = conn.recv(4096).split(b" ")[1].decode()
+            method, target = conn.recv(4096).decode().split(" ")[:2]
             self.asked.append(target)
             if target == "/v1/events":
                 conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n\n")
@@ -55,7 +55,7 @@ class Supervisor:
                     self._send([conn], "snapshot", STATE)
                     self.streams.append(conn)
             else:
-                body = json.dumps(STATE).encode()
+                body = json.dumps(STATE if method == "GET" else self.answer).encode()
                 conn.sendall(f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
                 conn.close()
 
@@ -112,6 +112,24 @@ def test_only_superusers_and_no_tokens(own):
         assert Reader(own, own.cookie).status() == 403
     finally:
         own.postgres.query("update app_user set is_superuser = true")
+
+
+def test_a_component_is_retried_by_superusers_only(own):
+    own.postgres.query("update app_user set is_superuser = false")
+    try:
+        assert own.admin.post("/api/system/components/loki/retry/").status == 403
+    finally:
+        own.postgres.query("update app_user set is_superuser = true")
+    asked = len(own.supervisor.asked)
+    for name in ("Loki", "a.b", "x" * 32, "..%2fstop"):
+        assert own.admin.post(f"/api/system/components/{name}/retry/").status == 404, name
+    assert len(own.supervisor.asked) == asked
+    own.supervisor.status, own.supervisor.answer = 409, {"error": {"code": "conflict", "message": "the platform is being stopped"}}
+    try:
+        a = own.admin.post("/api/system/components/loki/retry/")
+    finally:
+        own.supervisor.status = 200
+    assert a.status == 409 and "being stopped" in str(a.json()) and own.supervisor.asked[-1] == "/v1/components/loki/retry"
 
 
 def test_a_reader_begins_with_the_state_and_hears_what_comes(own):
@@ -232,6 +250,11 @@ def test_with_the_real_supervisor(schema):
         host.engine.up()  # it answers 500: the state of the platform changes
         r.wait("platform", 20)
         r.close()
+        assert admin.post("/api/system/components/caddy/retry/").json()["id"] == "caddy"
+        a = admin.post("/api/system/components/nix/retry/")
+        assert a.status == 404 and "no such component" in str(a.json())
+        done = [(e["action"], e["target"]) for e in admin.get("/api/audit/").json()["results"]]
+        assert ("system.retry", "caddy") in done, done
     finally:
         d.stop()
         host.close()

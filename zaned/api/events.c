@@ -157,16 +157,41 @@ void zn_events_stop(struct zn_events *e)
 
 /* --- readers ------------------------------------------------------------------------------------------ */
 
+static int call(struct zn_events *e, const char *method, const char *path, struct zn_http_resp *resp, struct zn_err *err)
+{
+    struct zn_http_req req = { .unix_path = e->socket, .method = method, .target = path, .deadline_ms = ASK_MS };
+
+    return zn_http_call(&req, resp, err) < 0 ? zn_fail(err, ZN_UNAVAILABLE, "the supervisor does not answer") : 0;
+}
+
 int zn_events_ask(struct zn_events *e, const char *path, json_t **ret, struct zn_err *err)
 {
     ZN_AUTO(zn_http_resp_done) struct zn_http_resp resp = { 0 };
-    struct zn_http_req req = { .unix_path = e->socket, .method = "GET", .target = path, .deadline_ms = ASK_MS };
 
-    if (zn_http_call(&req, &resp, err) < 0)
-        return zn_fail(err, ZN_UNAVAILABLE, "the supervisor does not answer");
+    if (call(e, "GET", path, &resp, err) < 0)
+        return -1;
     if (resp.status != 200)
         return zn_fail(err, ZN_UNAVAILABLE, "the supervisor answered %d", resp.status);
     return zn_json_parse(resp.body.mem, resp.body.len, ret, err);
+}
+
+int zn_events_do(struct zn_events *e, const char *path, json_t **ret, struct zn_err *err)
+{
+    ZN_AUTO(zn_http_resp_done) struct zn_http_resp resp = { 0 };
+    zn_auto_json doc = NULL;
+    struct zn_err ignored = { 0 };
+
+    if (call(e, "POST", path, &resp, err) < 0)
+        return -1;
+    zn_json_parse(resp.body.mem, resp.body.len, &doc, &ignored);
+    if (resp.status / 100 != 2) {
+        const char *why = zn_json_str(json_object_get(doc, "error"), "message", "no reason");
+
+        return zn_fail(err, resp.status == 404 ? ZN_NOT_FOUND : resp.status == 409 ? ZN_CONFLICT : ZN_UNAVAILABLE,
+                       "the supervisor refused: %s", why);
+    }
+    *ret = json_incref(doc);
+    return 0;
 }
 
 static struct zn_blob *snapshot(struct zn_events *e, const char *id, struct zn_err *err)

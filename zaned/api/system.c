@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "zaned/api/audit.h"
 #include "zaned/api/events.h"
 #include "zaned/api/session.h"
 #include "zaned/config.h"
@@ -115,6 +116,24 @@ static int system_health(struct zn_call *c, struct zn_reply *reply, struct zn_er
     return 0;
 }
 
+/* Starts a component that was left stopped; one that runs stays as it is. Noted before it is asked for. */
+static int component_retry(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    const char *name = zn_request_param(c->req, "component");
+    char path[96];
+    json_t *doc;
+
+    if (strlen(name) > 31 || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+        return zn_fail(err, ZN_NOT_FOUND, "There is no such component.");
+    if (zn_audit(NULL, c, "system.retry", name, NULL, NULL, err) < 0 || zn_audit_write(c, err) < 0)
+        return -1;
+    snprintf(path, sizeof path, "/v1/components/%s/retry", name);
+    if (zn_events_do(c->api->events, path, &doc, err) < 0)
+        return -1;
+    zn_reply_json(reply, 200, doc);
+    return 0;
+}
+
 static int system_events(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
 {
     const char *last;
@@ -142,6 +161,10 @@ const struct zn_route zn_system_routes[] = {
     { .method = "GET", .path = "/api/system/health", .scope = ZN_SCOPE_SUPERUSER, .handler = system_health,
       .name = "system_health", .summary = "The state of every component of the platform, from the supervisor",
       .answers = { { 200, "SystemHealth" } } },
+    { .method = "POST", .path = "/api/system/components/{component}/retry", .scope = ZN_SCOPE_SUPERUSER,
+      .handler = component_retry, .name = "system_component_retry",
+      .summary = "Start a component again that the supervisor left stopped",
+      .answers = { { 200, "SystemComponent" } }, .conflicts = true },
     { .method = "GET", .path = "/api/system/events", .scope = ZN_SCOPE_SUPERUSER, .handler = system_events,
       .name = "system_events",
       .summary = "Stream of the platform's changes: snapshot, then component and platform, away",

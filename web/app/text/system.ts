@@ -37,6 +37,8 @@ export const system = {
   } as Record<string, { label: string; tone: "ok" | "busy" | "idle" | "warn" | "bad" }>,
   issues: "Problems",
   noIssues: "No problem is known.",
+  retry: (component: string) => `Start ${component} again`,
+  retried: (component: string) => `${component} was asked to start`,
   onServer: "Run on the server, as root:",
   severity: { error: "Error", warning: "Warning", info: "Note" } as Record<string, string>,
   roles: {

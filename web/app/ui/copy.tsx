@@ -44,6 +44,16 @@ export function CopyButton({ text, label = common.copy }: { text: string; label?
   );
 }
 
+/** A whole line to take away: a token, a link. name: what it is, for whoever cannot see the place. */
+export function CopyBox({ text, name }: { text: string; name: string }) {
+  return (
+    <div role="group" aria-label={name} className="flex items-start gap-1 rounded-md bg-sunken p-2">
+      <code className="min-w-0 flex-1 text-sm break-all">{text}</code>
+      <CopyButton text={text} label={`${common.copy}: ${name}`} />
+    </div>
+  );
+}
+
 /** Text for machines, such as an id, with a button that copies all of it. short: characters shown. */
 export function CopyText({ text, short, className }: { text: string; short?: number; className?: string }) {
   return (

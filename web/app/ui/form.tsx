@@ -42,3 +42,24 @@ export function formErrors(error: ApiError, fields: readonly string[]): string[]
 export function errorsOf(error: Error | null, path: string): string[] {
   return error ? asApiError(error).of(path) : [];
 }
+
+/** What a text field of a form needs: its value, what typing does, what the last try said of it. */
+export function fieldsOf<T extends object>(form: T, setForm: (form: T) => void, error: Error | null) {
+  return <K extends keyof T & string>(name: T[K] extends string ? K : never) => ({
+    value: form[name] as string,
+    onChange: (e: { target: { value: string } }) => setForm({ ...form, [name]: e.target.value }),
+    errors: errorsOf(error, name),
+  });
+}
+
+/** Why a wish that belongs to no form was refused. */
+export function Refused({ error }: { error: Error | null }) {
+  if (!error) return null;
+  return (
+    <Notice tone="bad" role="alert">
+      {formErrors(asApiError(error), []).map((e) => (
+        <p key={e}>{e}</p>
+      ))}
+    </Notice>
+  );
+}

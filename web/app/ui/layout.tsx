@@ -72,6 +72,18 @@ export function Tabs({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
   );
 }
 
+/** A page that is several, by links under its title. */
+export function TabbedPage({ title, label, tabs, children }: { title: string; label: string; tabs: readonly Tab[]; children: ReactNode }) {
+  return (
+    <Page title={title}>
+      <div className="border-b border-line">
+        <Tabs label={label} tabs={tabs} />
+      </div>
+      {children}
+    </Page>
+  );
+}
+
 /** Facts as term and value. */
 export function Facts({ children }: { children: ReactNode }) {
   return <dl className="grid gap-x-6 gap-y-2 sm:grid-cols-[max-content_1fr]">{children}</dl>;

@@ -8,10 +8,10 @@ import { waiting } from "~/text/waiting";
 import { Button, IconButton } from "~/ui/button";
 import { cx } from "~/ui/classes";
 import { ConfirmDialog, Dialog, DialogActions } from "~/ui/dialog";
-import { errorsOf, Form } from "~/ui/form";
+import { errorsOf, Form, Refused } from "~/ui/form";
 import { useWish } from "./data";
 import { type Item, items, type ItemValues, type ListField } from "./overlay";
-import { Refused, StateMark } from "./waiting";
+import { StateMark } from "./waiting";
 
 const t = settings.items;
 

@@ -4,11 +4,11 @@ import type { ServicePath } from "~/api/keys";
 import type { Service, ServiceChangeRequest } from "~/api/types";
 import { common } from "~/text/common";
 import { Button } from "~/ui/button";
-import { errorsOf, Form } from "~/ui/form";
+import { errorsOf, Form, Refused } from "~/ui/form";
 import { Panel } from "~/ui/layout";
 import { useWish } from "./data";
 import { single, type SingleField, type SingleValues } from "./overlay";
-import { Refused, WaitingNotice } from "./waiting";
+import { WaitingNotice } from "./waiting";
 
 export interface SingleKind<F extends SingleField, D> {
   field: F;

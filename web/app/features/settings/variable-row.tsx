@@ -5,12 +5,13 @@ import { waiting } from "~/text/waiting";
 import { IconButton } from "~/ui/button";
 import { cx } from "~/ui/classes";
 import { ConfirmDialog } from "~/ui/dialog";
+import { Refused } from "~/ui/form";
 import { Secret } from "~/ui/secret";
 import type { Variable } from "./dotenv";
 import type { Item } from "./overlay";
 import { onlyReference, references } from "./references";
 import type { VariableActions } from "./variable-actions";
-import { Refused, StateMark } from "./waiting";
+import { StateMark } from "./waiting";
 
 /** shared: keys that references can name; null where they cannot be used. */
 export function VariableRow({ row, actions, shown, onShow, shared, onEdit, onRemove }: { row: Item<Variable>; actions: VariableActions; shown: boolean; onShow: (shown: boolean) => void; shared: readonly string[] | null; onEdit: () => void; onRemove: () => void }) {

@@ -2,11 +2,9 @@
 import type { ReactNode } from "react";
 import { waiting as t } from "~/text/waiting";
 import { Button } from "~/ui/button";
-import { formErrors } from "~/ui/form";
 import { Notice } from "~/ui/notice";
 import { Status, type StatusTone } from "~/ui/status";
 import type { IconName } from "~/ui/icons";
-import { asApiError } from "~/api/error";
 import type { ItemState } from "./overlay";
 
 const marks: Record<Exclude<ItemState, "live">, { tone: StatusTone; icon: IconName }> = {
@@ -35,18 +33,6 @@ export function WaitingNotice({ old, onUndo, busy }: { old: ReactNode; onUndo: (
       <p>
         {t.was} {old ?? t.nothing}
       </p>
-    </Notice>
-  );
-}
-
-/** Why a wish that belongs to no form was refused. */
-export function Refused({ error }: { error: Error | null }) {
-  if (!error) return null;
-  return (
-    <Notice tone="bad" role="alert">
-      {formErrors(asApiError(error), []).map((e) => (
-        <p key={e}>{e}</p>
-      ))}
     </Notice>
   );
 }

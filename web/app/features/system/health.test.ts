@@ -25,6 +25,7 @@ it("takes anything without falling over", () => expect(healthOf("nonsense")).toM
 it("goes on with events", () => {
   const h = withEvent(healthOf(told), "component", { seq: 3, component: { id: "loki", state: "READY" } });
   expect(h.parts.map((p) => p.state)).toEqual(["READY", "READY"]);
+  expect(withEvent(h, "memory", { id: "caddy", memory_bytes: 20 }).parts.map((p) => p.memory)).toEqual([20, null]);
   const p = withEvent(h, "platform", { seq: 4, platform: { ready: false, stage: "STOPPING", issues: [] } });
   expect([p.ready, p.stage, p.summary, p.issues.length, p.parts.length]).toEqual([false, "STOPPING", "all is well", 0, 2]);
 });

@@ -95,9 +95,12 @@ export function healthOf(v: unknown): Health {
   };
 }
 
-/** The state after an event of a component or of the platform. */
-export function withEvent(h: Health, event: "component" | "platform", value: unknown): Health {
+export type HealthEvent = "component" | "platform" | "memory";
+
+/** The state after an event of the supervisor's. */
+export function withEvent(h: Health, event: HealthEvent, value: unknown): Health {
   const v = members(value);
+  if (event === "memory") return { ...h, parts: h.parts.map((x) => (x.id === v.id ? { ...x, memory: number(v.memory_bytes) } : x)) };
   if (event === "platform") {
     const next = healthOf({ ...members(v.platform), components: [], issues: [] });
     const p = members(v.platform);

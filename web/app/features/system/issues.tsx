@@ -1,11 +1,40 @@
+import { useMutation } from "@tanstack/react-query";
+import { api, data } from "~/api/client";
 import { system as t } from "~/text/system";
+import { Button } from "~/ui/button";
 import { CopyButton } from "~/ui/copy";
+import { Refused } from "~/ui/form";
 import { Fact, Facts, Panel } from "~/ui/layout";
 import { Status } from "~/ui/status";
-import type { Issue } from "./health";
+import { toast } from "~/ui/toast";
+import type { Issue, Suggestion } from "./health";
 
-/* The API may look at the supervisor and do nothing there: whoever broke into it could else stop the platform. So the
- * suggestions are commands for the server. */
+/* What the API may ask of the supervisor is little, or whoever broke into it could stop the platform. What it may is a
+ * button; every suggestion is a command for the server as well, for when the dashboard is what does not work. */
+function Fix({ component, suggestion: s }: { component: string; suggestion: Suggestion }) {
+  const retry = useMutation({
+    mutationFn: () => data(api.POST("/api/system/components/{component}/retry/", { params: { path: { component } } })),
+    onSuccess: () => toast(t.retried(component), "info"),
+  });
+  return (
+    <div className="flex flex-wrap items-center justify-between gap-2 rounded-md bg-sunken p-2 text-sm">
+      <div className="min-w-0">
+        <p className="font-medium">{s.text}</p>
+        <p className="flex flex-wrap items-center gap-1 text-muted">
+          {t.onServer} <code className="text-ink">{s.command}</code>
+          <CopyButton text={s.command} />
+        </p>
+      </div>
+      {s.id === "retry" && (
+        <Button icon="refresh" busy={retry.isPending} onClick={() => retry.mutate()}>
+          {t.retry(component)}
+        </Button>
+      )}
+      <Refused error={retry.error} />
+    </div>
+  );
+}
+
 export function Issues({ issues }: { issues: readonly Issue[] }) {
   return (
     <Panel title={t.issues}>
@@ -26,13 +55,7 @@ export function Issues({ issues }: { issues: readonly Issue[] }) {
               ))}
             </Facts>
             {i.suggestions.map((s) => (
-              <div key={s.id} className="rounded-md bg-sunken p-2 text-sm">
-                <p className="font-medium">{s.text}</p>
-                <p className="flex flex-wrap items-center gap-1 text-muted">
-                  {t.onServer} <code className="text-ink">{s.command}</code>
-                  <CopyButton text={s.command} />
-                </p>
-              </div>
+              <Fix key={s.id} component={i.component} suggestion={s} />
             ))}
           </li>
         ))}

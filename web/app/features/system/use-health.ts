@@ -24,8 +24,7 @@ export function useHealth() {
         setAway("");
         queryClient.setQueryData(KEY, healthOf(v));
       }),
-      systemLive.on("component", (v) => change((h) => withEvent(h, "component", v))),
-      systemLive.on("platform", (v) => change((h) => withEvent(h, "platform", v))),
+      ...(["component", "platform", "memory"] as const).map((e) => systemLive.on(e, (v) => change((h) => withEvent(h, e, v)))),
       systemLive.on("away", (v) => setAway(typeof v === "object" && v !== null && "reason" in v && typeof v.reason === "string" ? v.reason : "")),
     ];
     systemLive.start("/api/system/events/", "system");

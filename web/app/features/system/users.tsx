@@ -10,7 +10,7 @@ import { paths } from "~/paths";
 import { common } from "~/text/common";
 import { system as t } from "~/text/system";
 import { Button, IconButton } from "~/ui/button";
-import { CopyButton } from "~/ui/copy";
+import { CopyBox } from "~/ui/copy";
 import { ConfirmDialog, Dialog, DialogActions } from "~/ui/dialog";
 import { TextField } from "~/ui/field";
 import { Table } from "~/ui/layout";
@@ -134,12 +134,7 @@ function Reset({ user: u, onClose }: { user: InstanceUser; onClose: () => void }
           {make.error.message}
         </Notice>
       )}
-      {link && (
-        <div className="flex items-start gap-1 rounded-md bg-sunken p-2">
-          <code className="min-w-0 flex-1 text-sm break-all">{link}</code>
-          <CopyButton text={link} />
-        </div>
-      )}
+      {link && <CopyBox text={link} name={t.user.resetTitle} />}
       <DialogActions>
         <Button onClick={onClose}>{common.close}</Button>
         {!link && (
