@@ -66,6 +66,19 @@ def test_changes_wait_are_reviewed_deployed_and_brought_back(visitor, shop):
     visitor.walk("change")
 
 
+def test_a_domain_is_added(visitor, shop):
+    visitor.walk("domain", domain="second.zane.localhost")
+    assert b"nginx" in visitor.box.open_site("second.zane.localhost").body
+
+
+def test_lines_come_live_and_are_found_again(visitor, shop):
+    said = "/said-" + secrets.token_hex(6)
+    process = visitor.start("logs", said=said)
+    visitor.hear(process, "ready")
+    visitor.box.open_site("web.zane.localhost", said)
+    visitor.end(process)
+
+
 def test_a_deployment_is_cancelled(visitor, shop):
     box, here = visitor.box, "/projects/shop/production"
     made = box.api("PUT", "/deploys/slow/", {"image": box.tags["nginx"], "port": 8080, "project": "shop"}).json()["hash"]
@@ -89,3 +102,14 @@ def test_health_is_live_while_a_component_is_killed(visitor):
 def test_every_page_is_sound(visitor, shop):
     seen = visitor.walk("every_page", deadline=900, pictures=visitor.pictures, **shop)
     assert seen["pages"] > 30
+
+
+@pytest.mark.parametrize("role", [10, 30], ids=["guest", "member"])
+def test_every_page_is_sound_for_those_who_may_less(visitor, shop, role):
+    box, name = visitor.box, f"with-role-{role}"
+    project = box.api("GET", "/projects/shop/").json()["id"]
+    made = box.api("POST", "/workspace/invite-user/", {"username": name, "role": role, "valid_for": 1,
+                                                       "accessible_project_ids": [project] if role == 10 else []})
+    joined = box.request("POST", f"/api/workspace/register/{made.json()['token']}/", {"password": box.password})
+    assert joined.status in (200, 201), joined
+    visitor.walk("every_page", deadline=600, username=name, once=True, **shop)

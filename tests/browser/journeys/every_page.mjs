@@ -10,7 +10,7 @@ await journey(async (person) => {
   if (pictures) mkdirSync(pictures, { recursive: true });
   for (const [i, [width, height]] of WIDTHS.entries())
     for (const [k, look] of LOOKS.entries()) {
-      if (!pictures && i !== k) continue; // wide and light, narrow and dark
+      if (!pictures && (i !== k || (given.once && i > 0))) continue; // wide and light, narrow and dark
       const options = { viewport: { width, height }, colorScheme: look, reducedMotion: "reduce" };
       const page = await person(options);
       const checked = await person({ ...options, bypassCSP: true });

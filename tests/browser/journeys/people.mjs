@@ -31,7 +31,7 @@ await journey(async (person) => {
   await admin.getByRole("button", { name: "Invite somebody" }).click();
   await admin.getByLabel("Username").fill("bea");
   await admin.getByRole("button", { name: "Make the link" }).click();
-  const link = await admin.locator("[data-link]").innerText();
+  const link = await admin.getByLabel("Link of the invitation", { exact: true }).locator("code").innerText();
 
   const bea = await person();
   await bea.goto(link);

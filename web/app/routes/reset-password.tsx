@@ -8,7 +8,7 @@ import { paths } from "~/paths";
 import { auth } from "~/text/auth";
 import { Button, ButtonLink } from "~/ui/button";
 import { TextField } from "~/ui/field";
-import { errorsOf, Form } from "~/ui/form";
+import { fieldsOf, Form } from "~/ui/form";
 
 /** A new password by a code that an administrator made. */
 export default function ResetPassword() {
@@ -17,6 +17,7 @@ export default function ResetPassword() {
   const reset = useMutation({
     mutationFn: () => data(api.POST("/api/auth/reset-password/{token}/", { params: { path: { token } }, body: form })),
   });
+  const field = fieldsOf(form, setForm, reset.error);
   const gone = reset.error instanceof ApiError && reset.error.status === 404;
 
   if (reset.isSuccess || gone)
@@ -32,23 +33,8 @@ export default function ResetPassword() {
   return (
     <AuthFrame title={auth.reset.title} lead={auth.reset.lead}>
       <Form error={reset.error} fields={["new_password", "confirm_password"]} onSubmit={() => reset.mutate()}>
-        <TextField
-          label={auth.reset.password}
-          type="password"
-          autoComplete="new-password"
-          hint={auth.setup.passwordHint}
-          value={form.new_password}
-          onChange={(e) => setForm({ ...form, new_password: e.target.value })}
-          errors={errorsOf(reset.error, "new_password")}
-        />
-        <TextField
-          label={auth.reset.confirm}
-          type="password"
-          autoComplete="new-password"
-          value={form.confirm_password}
-          onChange={(e) => setForm({ ...form, confirm_password: e.target.value })}
-          errors={errorsOf(reset.error, "confirm_password")}
-        />
+        <TextField label={auth.reset.password} type="password" autoComplete="new-password" hint={auth.setup.passwordHint} {...field("new_password")} />
+        <TextField label={auth.reset.confirm} type="password" autoComplete="new-password" {...field("confirm_password")} />
         <Button type="submit" tone="primary" busy={reset.isPending}>
           {auth.reset.action}
         </Button>

@@ -9,7 +9,7 @@ import { paths } from "~/paths";
 import { auth } from "~/text/auth";
 import { Button, ButtonLink } from "~/ui/button";
 import { TextField } from "~/ui/field";
-import { errorsOf, Form } from "~/ui/form";
+import { fieldsOf, Form } from "~/ui/form";
 
 const FIELDS = ["setup_token", "username", "password", "workspace_name"] as const;
 
@@ -33,11 +33,7 @@ export default function Setup() {
       await navigate(paths.welcome, { replace: true });
     },
   });
-  const field = (name: (typeof FIELDS)[number]) => ({
-    value: form[name],
-    onChange: (e: { target: { value: string } }) => setForm({ ...form, [name]: e.target.value }),
-    errors: errorsOf(create.error, name),
-  });
+  const field = fieldsOf(form, setForm, create.error);
 
   if (exists.data?.exists && !create.isSuccess)
     return (

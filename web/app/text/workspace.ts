@@ -44,6 +44,7 @@ export const workspace = {
     renewed: "The invitation has a new link; the old one ended",
     back: "Take back",
     link: "Copy link",
+    linkName: "Link of the invitation",
     expired: "ended",
   },
   registry: {

@@ -7,7 +7,7 @@ import { useMe } from "~/features/auth/me";
 import { account as t } from "~/text/account";
 import { Button } from "~/ui/button";
 import { TextField } from "~/ui/field";
-import { errorsOf, Form } from "~/ui/form";
+import { fieldsOf, Form } from "~/ui/form";
 import { Panel } from "~/ui/layout";
 import { toast } from "~/ui/toast";
 
@@ -24,15 +24,15 @@ export function Password() {
       return queryClient.invalidateQueries({ queryKey: keys.account("sessions") });
     },
   });
-  const field = (name: keyof typeof NONE) => ({ type: "password", value: form[name], onChange: (e: { target: { value: string } }) => setForm({ ...form, [name]: e.target.value }), errors: errorsOf(change.error, name) });
+  const field = fieldsOf(form, setForm, change.error);
 
   return (
     <Panel title={t.password.title} lead={t.password.what}>
       <Form error={change.error} fields={Object.keys(NONE)} onSubmit={() => change.mutate()}>
         <input type="text" hidden readOnly autoComplete="username" value={me.data?.user.username ?? ""} />
-        <TextField label={t.password.current} autoComplete="current-password" {...field("current_password")} />
-        <TextField label={t.password.next} autoComplete="new-password" hint={t.password.hint} {...field("new_password")} />
-        <TextField label={t.password.again} autoComplete="new-password" {...field("confirm_password")} />
+        <TextField label={t.password.current} type="password" autoComplete="current-password" {...field("current_password")} />
+        <TextField label={t.password.next} type="password" autoComplete="new-password" hint={t.password.hint} {...field("new_password")} />
+        <TextField label={t.password.again} type="password" autoComplete="new-password" {...field("confirm_password")} />
         <div>
           <Button type="submit" tone="primary" busy={change.isPending}>
             {t.password.action}

@@ -9,7 +9,7 @@ import { account as t } from "~/text/account";
 import { common } from "~/text/common";
 import { Button } from "~/ui/button";
 import { TextField } from "~/ui/field";
-import { errorsOf, Form } from "~/ui/form";
+import { fieldsOf, Form } from "~/ui/form";
 import { Panel } from "~/ui/layout";
 import { Loaded } from "~/ui/states";
 import { toast } from "~/ui/toast";
@@ -27,7 +27,7 @@ function ProfileForm({ user }: { user: User }) {
       return queryClient.invalidateQueries({ queryKey: keys.me });
     },
   });
-  const field = (name: "username" | "first_name" | "last_name") => ({ value: form[name], onChange: (e: { target: { value: string } }) => setForm({ ...form, [name]: e.target.value }), errors: errorsOf(save.error, name) });
+  const field = fieldsOf(form, setForm, save.error);
 
   return (
     <div className="max-w-xl">

@@ -8,7 +8,7 @@ import { account as t } from "~/text/account";
 import { common } from "~/text/common";
 import { Button } from "~/ui/button";
 import { Collection } from "~/ui/collection";
-import { CopyButton } from "~/ui/copy";
+import { CopyBox } from "~/ui/copy";
 import { ConfirmDialog, DialogActions, FormActions } from "~/ui/dialog";
 import { SelectField, TextField } from "~/ui/field";
 import { errorsOf, Form } from "~/ui/form";
@@ -80,12 +80,7 @@ function Make({ onClose }: { onClose: () => void }) {
     return (
       <>
         <p>{t.token.madeWhat}</p>
-        <div className="flex items-start gap-1 rounded-md bg-sunken p-2">
-          <code aria-label={t.token.made} className="min-w-0 flex-1 text-sm break-all">
-            {make.data.token}
-          </code>
-          <CopyButton text={make.data.token} />
-        </div>
+        <CopyBox text={make.data.token} name={t.token.made} />
         <DialogActions>
           <Button tone="primary" onClick={onClose}>
             {common.close}

@@ -3,7 +3,7 @@ import { api, data } from "~/api/client";
 import { type ServicePath, keys } from "~/api/keys";
 import { queryClient } from "~/api/query";
 import { servicePath } from "~/api/service";
-import { parseEnv } from "./env-text";
+import { parseDotenv } from "~/features/settings/dotenv";
 
 export interface NewService {
   image: string;
@@ -47,5 +47,6 @@ async function askForMore(path: ServicePath, s: NewService): Promise<void> {
         body: { field: "urls", type: "ADD", new_value: { associated_port: Number(s.port), ...(s.domain ? { domain: s.domain } : {}) } },
       }),
     );
-  if (parseEnv(s.env).length) await data(api.PUT("/api/projects/{project_slug}/{env_slug}/request-env-changes/{service_slug}/", { params, body: { new_value: s.env } }));
+  const env = parseDotenv(s.env);
+  if (!env.ok || env.variables.length) await data(api.PUT("/api/projects/{project_slug}/{env_slug}/request-env-changes/{service_slug}/", { params, body: { new_value: s.env } }));
 }

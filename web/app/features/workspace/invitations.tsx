@@ -7,7 +7,7 @@ import { common } from "~/text/common";
 import { workspace as t } from "~/text/workspace";
 import { Button } from "~/ui/button";
 import { Collection } from "~/ui/collection";
-import { CopyButton } from "~/ui/copy";
+import { CopyBox, CopyButton } from "~/ui/copy";
 import { DialogActions, FormActions } from "~/ui/dialog";
 import { SelectField, TextField } from "~/ui/field";
 import { errorsOf, Form } from "~/ui/form";
@@ -91,16 +91,10 @@ function Invite({ onClose }: { onClose: () => void }) {
 }
 
 function Made({ invitation: i, onClose }: { invitation: Invitation; onClose: () => void }) {
-  const link = linkOf(i.token);
   return (
     <>
       <p>{t.invite.madeWhat}</p>
-      <div className="flex items-start gap-1 rounded-md bg-sunken p-2">
-        <code className="min-w-0 flex-1 text-sm break-all" data-link>
-          {link}
-        </code>
-        <CopyButton text={link} label={t.invite.link} />
-      </div>
+      <CopyBox text={linkOf(i.token)} name={t.invite.linkName} />
       <DialogActions>
         <Button tone="primary" onClick={onClose}>
           {common.close}

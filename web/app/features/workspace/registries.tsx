@@ -13,7 +13,7 @@ import { Button } from "~/ui/button";
 import { Collection } from "~/ui/collection";
 import { ConfirmDialog, Dialog, FormActions } from "~/ui/dialog";
 import { SelectField, TextField } from "~/ui/field";
-import { errorsOf, Form, formErrors } from "~/ui/form";
+import { errorsOf, fieldsOf, Form, formErrors } from "~/ui/form";
 import { Notice } from "~/ui/notice";
 import { toast } from "~/ui/toast";
 
@@ -114,7 +114,7 @@ function Edit({ registry: r, onClose }: { registry: RegistryCredential | null; o
       onClose();
     },
   });
-  const field = (name: "url" | "slug" | "username" | "password") => ({ value: form[name], onChange: (e: { target: { value: string } }) => setForm({ ...form, [name]: e.target.value }), errors: errorsOf(save.error, name) });
+  const field = fieldsOf(form, setForm, save.error);
 
   return (
     <Form error={save.error} fields={["registry_type", "url", "slug", "username", "password"]} onSubmit={() => save.mutate()} className="text-left">
