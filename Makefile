@@ -74,6 +74,7 @@ bench: all web ## the figures of docs/benchmarks.md, in private engines
 	/usr/bin/python3 tests/bench/bench_platform.py
 	/usr/bin/python3 tests/bench/bench_workflows.py
 	/usr/bin/python3 tests/bench/bench_api.py
+	/usr/bin/python3 tests/bench/bench_web.py
 
 screenshots: all web ## a picture of every page of the dashboard, wide and narrow, light and dark, in build/screenshots
 	ZANE_PICTURES=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/browser -k every_page

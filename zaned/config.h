@@ -20,12 +20,11 @@ struct zn_config {
     const char *version, *log_address;
     const char *engine;        /* path of the engine's socket */
     const char *caddy_admin;   /* path of Caddy's admin socket */
-    const char *caddy_edge, *caddy_probe;
+    const char *caddy_edge, *caddy_tls, *caddy_probe;
     const char *edge_dir;      /* folder of the proxy's upstream files */
     const char *web_dir;       /* index.html and assets/ of the dashboard; they may be absent */
     const char *handoff;       /* path of the supervisor's log hand-over socket */
     const char *supervisor;    /* path of the supervisor's socket for reading */
-    const char *proxy_tls;     /* host:port where zaned reaches the proxy's TLS */
     const char *state_dir;     /* the collector's buffer */
     const char *secrets_dir, *migrations_dir;
     const char *listen;        /* address the role binds, "0.0.0.0" */

@@ -71,6 +71,7 @@ static void remove_old_sockets(void)
 {
     unlink("/run/caddy/admin.sock");
     unlink("/run/caddy/edge.sock");
+    unlink("/run/caddy/tls.sock");
     unlink("/run/caddy/probe.sock");
 }
 

@@ -1,61 +1,19 @@
 """GET /api/logs/tail/ on the real log store: lines as they come, none missing, none twice."""
-import base64
 import json
-import secrets
 import time
 from urllib.parse import urlencode
 
 import pytest
-from daemon import Daemon
-from event_reader import Reader
-from loki_box import Loki
+from loki_box import LogDaemon
 from people import member, other_workspace
 from private_engine import wait_until
 
 GAP = 5000
 
 
-class Box:
-    def __init__(self, root, folder):
-        self.loki, self.daemon = Loki(root, folder), Daemon()
-
-    def start(self):
-        self.loki.start()
-        self.daemon.start(ZN_LOKI_URL=self.loki.url, ZN_RATE_ACCOUNT="0")
-        self.admin = self.daemon.first_admin()
-        token = self.daemon.secrets["ingest_token"]
-        self.sender = {"Authorization": "Basic " + base64.b64encode(f"zane:{token}".encode()).decode()}
-        return self
-
-    def service(self):
-        made = self.admin.put(f"/api/deploys/t{secrets.token_hex(4)}", {"image": "app:1"})
-        assert made.status == 201, made
-        (service,), = self.daemon.postgres.query("select service_id from deployment where hash = %s", (made.json()["hash"],))
-        return service, made.json()["hash"]
-
-    def push(self, tag, texts, ns=None, container="c" * 12, source="stdout"):
-        """One batch; lines a microsecond apart up to now, or from ns on."""
-        ns = ns or time.time_ns() - 1000 * len(texts)
-        stamps = [ns + 1000 * i for i in range(len(texts))]
-        batch = [{"log": t, "container_id": container, "time": f"{n // 10**9}.{n % 10**9:09d}", "tag": json.dumps(tag),
-                  "source": source} for t, n in zip(texts, stamps)]
-        a = self.daemon.client().call("POST", "/api/logs/ingest", batch, headers=self.sender)
-        assert a.status == 200 and a.json()["simple_logs_inserted"] == len(texts), a
-        return stamps[-1]
-
-    def listen(self, last=None, client=None, receive=None, **query):
-        cookie = f"sessionid={(client or self.admin).cookies['sessionid']}"
-        return Reader(self.daemon, cookie, last, f"/api/logs/tail/?{urlencode(query, doseq=True)}", receive)
-
-    def stop(self):
-        status = self.daemon.stop()
-        self.loki.stop()
-        return status
-
-
 @pytest.fixture(scope="module")
 def box(root, tmp_path_factory):
-    b = Box(root, tmp_path_factory.mktemp("loki"))
+    b = LogDaemon(root, tmp_path_factory.mktemp("loki"))
     try:
         yield b.start()
     finally:

@@ -1,6 +1,8 @@
 """Containers of our images in a private engine."""
 import json
+import socket
 import subprocess
+import tarfile
 
 CONFINED = {"ReadonlyRootfs": True, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
 
@@ -103,3 +105,24 @@ def build(root, out, *argv):
                           stderr=subprocess.STDOUT, text=True, check=False)
     assert made.returncode == 0, made.stdout[-3000:]
     return {p.stem: (p.with_suffix(".tar"), json.loads(p.read_text())) for p in out.glob("*.json")}
+
+
+def file_of(archive, name):
+    """Content of a file in an image archive."""
+    with tarfile.open(archive) as image:
+        for layer in json.load(image.extractfile("manifest.json"))[0]["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(layer)) as files:
+                for member in files:
+                    if member.name.removeprefix("./") == name:
+                        return files.extractfile(member).read()
+    raise AssertionError(f"{archive} has no file {name}")
+
+
+def free_ports(n):
+    held = [socket.socket() for _ in range(n)]
+    for s in held:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports

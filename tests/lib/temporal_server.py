@@ -66,37 +66,16 @@ def server_binary():
         with tempfile.TemporaryDirectory(dir=binary.parent) as work:
             (archive, _), = image_box.build(ROOT, pathlib.Path(work), "temporal").values()
             made = pathlib.Path(work) / "server"
-            made.write_bytes(file_of(archive, "temporal-server"))
+            made.write_bytes(image_box.file_of(archive, "temporal-server"))
             made.chmod(0o755)
             made.rename(binary)
     return binary
 
 
-def file_of(archive, name):
-    """Content of a file in an image archive."""
-    with tarfile.open(archive) as image:
-        for layer in json.load(image.extractfile("manifest.json"))[0]["Layers"]:
-            with tarfile.open(fileobj=image.extractfile(layer)) as files:
-                for member in files:
-                    if member.name.removeprefix("./") == name:
-                        return files.extractfile(member).read()
-    raise AssertionError(f"{archive} has no file {name}")
-
-
-def free_ports(n):
-    held = [socket.socket() for _ in range(n)]
-    for s in held:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
-
-
 class TemporalServer:
     def __init__(self, dynamic=DYNAMIC):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="zn-temporal-"))
-        self.ports = free_ports(8)
+        self.ports = image_box.free_ports(8)
         self.target = f"127.0.0.1:{self.ports[0]}"
         self.process = None
         (self.dir / "server.yaml").write_text(CONFIG.format(db=self.dir, p=self.ports))

@@ -19,7 +19,6 @@ static const char PROBE_LABEL[] = "zane-dns-check"; /* stands for the star of a 
 
 ZN_DEFINE_AUTO(curl, CURL *, curl_easy_cleanup);
 #define zn_auto_curl ZN_AUTO(zn_auto_curl) CURL *
-ZN_DEFINE_AUTO(slist, struct curl_slist *, curl_slist_free_all);
 
 struct domains_in {
     struct zn_call *call;
@@ -126,15 +125,13 @@ static void read_certificate(CURL *c, struct certificate *k)
 static CURLcode shake_hands(const struct zn_config *cfg, const char *name, bool trust_all, struct certificate *k)
 {
     zn_auto_curl c = curl_easy_init();
-    char url[HOST_MAX], to[HOST_MAX];
+    char url[HOST_MAX];
 
     if (!c)
         return CURLE_OUT_OF_MEMORY;
     snprintf(url, sizeof url, "https://%s/", name);
-    snprintf(to, sizeof to, "::%s", cfg->proxy_tls);
-    ZN_AUTO(zn_auto_slist) struct curl_slist *route = curl_slist_append(NULL, to);
     curl_easy_setopt(c, CURLOPT_URL, url);
-    curl_easy_setopt(c, CURLOPT_CONNECT_TO, route);
+    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, cfg->caddy_tls);
     curl_easy_setopt(c, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(c, CURLOPT_CERTINFO, 1L);
     curl_easy_setopt(c, CURLOPT_NOPROXY, "*");

@@ -270,7 +270,8 @@ int zn_proxy_render(const struct zn_proxy_opts *o, const struct zn_route_service
 
     json_t *plain = public_server(o, routes, json_pack("[s,s]", "{env.ZN_LISTEN}:8080",
                                                        "unix//run/caddy/edge.sock|0660"));
-    json_t *tls = public_server(o, routes, json_pack("[s]", "{env.ZN_LISTEN}:8443"));
+    json_t *tls = public_server(o, routes, json_pack("[s,s]", "{env.ZN_LISTEN}:8443",
+                                                     "unix//run/caddy/tls.sock|0660"));
     json_object_set_new(tls, "tls_connection_policies", json_pack("[{}]"));
     json_t *all = json_pack("{s:{s:s},s:{s:{s:{s:s}}},s:{s:{s:{s:o,s:o,s:o}},s:o,s:o}}", "admin",
                             "listen", "unix//run/caddy/admin.sock|0660", "logging", "logs",

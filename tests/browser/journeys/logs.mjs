@@ -18,13 +18,12 @@ await journey(async (person) => {
   await page.getByRole("searchbox").fill(given.said);
   await page.waitForURL(/q=/);
   await line.waitFor();
-  await page.getByRole("button", { name: "Error", exact: true }).click();
+  await page.getByRole("button", { name: "Debug", exact: true }).click();
   await page.getByText("No line matches").waitFor();
   await page.getByRole("button", { name: "Clear filters" }).click();
   await line.waitFor();
 
   await page.goto(`${log}?range=1h&q=${encodeURIComponent(given.said)}`); // a link to what was looked for
-  await page.getByText("History", { exact: true }).waitFor();
   await line.waitFor();
   await page.getByRole("button", { name: /Show what came around this line/ }).first().click();
   await page.getByRole("dialog", { name: "Around this line" }).getByText(given.said).first().waitFor();

@@ -25,7 +25,7 @@ export default function DeploymentPage() {
   ];
 
   return (
-    <Loaded query={found}>
+    <Loaded query={found} page={hash}>
       {(d) => (
         <Page
           title={`${d.commit_message} · ${slug}`}

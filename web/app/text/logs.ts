@@ -17,6 +17,7 @@ export const logs = {
   newLines: (n: number) => (n === 1 ? "1 new line" : `${n} new lines`),
   loadingOlder: "Fetching older lines",
   begin: "Nothing older within the last 14 days.",
+  beginOfRange: "Nothing older within the time that was chosen.",
   dropped: (n: string) => `Only the newest ${n} lines are kept on this page; older ones were let go.`,
   empty: { title: "No line yet", what: "What the app writes to stdout and stderr shows up here within a second." },
   none: { title: "No line matches", what: "Take a filter away or choose a longer time." },

@@ -7,6 +7,7 @@ import { Button } from "./button";
 import { cx } from "./classes";
 import { CopyText } from "./copy";
 import { Icon, type IconName } from "./icons";
+import { Page } from "./layout";
 import { troubleText } from "./trouble";
 
 export function Empty({ icon = "info", title, children, actions }: { icon?: IconName; title: string; children?: ReactNode; actions?: ReactNode }) {
@@ -34,7 +35,7 @@ export function Failed({ error, onRetry }: { error: Error; onRetry?: () => void 
           {common.errors.requestId} <CopyText text={e.requestId} />
         </p>
       )}
-      {onRetry && (
+      {onRetry && e.trouble !== "refused" && (
         <Button icon="refresh" onClick={onRetry}>
           {common.retry}
         </Button>
@@ -58,9 +59,10 @@ export function SkeletonRows({ rows = 4, className }: { rows?: number; className
   );
 }
 
-/** A query's four looks: what is there is shown even while it is fetched anew or could not be. */
-export function Loaded<T>({ query, skeleton, children }: { query: UseQueryResult<T>; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
+/** A query's four looks: what is there is shown even while it is fetched anew or could not be. page: the title of the page
+ * that children would make. */
+export function Loaded<T>({ query, skeleton, page, children }: { query: UseQueryResult<T>; skeleton?: ReactNode; page?: string; children: (data: T) => ReactNode }) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
-  if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
-  return <>{skeleton ?? <SkeletonRows />}</>;
+  const look = query.error ? <Failed error={query.error} onRetry={() => void query.refetch()} /> : (skeleton ?? <SkeletonRows />);
+  return page ? <Page title={page}>{look}</Page> : <>{look}</>;
 }

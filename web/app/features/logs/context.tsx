@@ -10,7 +10,7 @@ import { toast } from "~/ui/toast";
 import { common } from "~/text/common";
 import { Row } from "./row";
 import { fetchPage, type LogSource, sourceKey } from "./source";
-import type { Line } from "./store";
+import type { LogLine } from "~/api/types";
 
 const AROUND = 50;
 
@@ -20,12 +20,12 @@ export interface Place {
   time: string;
 }
 
-async function around(source: LogSource, place: Place, signal: AbortSignal): Promise<Line[]> {
+async function around(source: LogSource, place: Place, signal: AbortSignal): Promise<LogLine[]> {
   const [before, after] = await Promise.all([
     fetchPage(source, { order: "desc", per_page: AROUND, time_before: place.time }, signal),
     fetchPage(source, { order: "asc", per_page: AROUND, time_after: place.time }, signal),
   ]);
-  const seen = new Map<string, Line>();
+  const seen = new Map<string, LogLine>();
   for (const l of [...before.lines.toReversed(), ...after.lines]) seen.set(l.id, l);
   return [...seen.values()];
 }

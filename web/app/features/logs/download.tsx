@@ -7,13 +7,13 @@ import { Failed } from "~/ui/states";
 import { count } from "~/ui/units";
 import { type Filters, toQuery } from "./filters";
 import { fetchPage, type LogSource } from "./source";
-import type { Line } from "./store";
+import type { LogLine } from "~/api/types";
 
 const MOST = 20_000;
 
 type Kind = "text" | "json";
 
-function fileOf(lines: readonly Line[], kind: Kind): Blob {
+function fileOf(lines: readonly LogLine[], kind: Kind): Blob {
   const text = lines.map((l) => (kind === "json" ? JSON.stringify({ time: l.time, level: l.level, source: l.source, container_id: l.container_id, line: l.content_text }) : `${l.time} ${l.level} ${l.content_text}`));
   return new Blob([`${text.join("\n")}\n`], { type: kind === "json" ? "application/x-ndjson" : "text/plain" });
 }
@@ -37,7 +37,7 @@ export function Download({ source, filters, name, onClose }: { source: LogSource
 
   const run = async (kind: Kind) => {
     const controller = new AbortController();
-    const found: Line[] = [];
+    const found: LogLine[] = [];
     let cursor: string | null = null;
 
     abort.current = controller;
@@ -45,7 +45,7 @@ export function Download({ source, filters, name, onClose }: { source: LogSource
     setState("running");
     try {
       do {
-        const page: { lines: Line[]; next: string | null } = await fetchPage(source, { ...toQuery(filters, Date.now()), order: "asc", ...(cursor ? { cursor } : {}) }, controller.signal);
+        const page: { lines: LogLine[]; next: string | null } = await fetchPage(source, { ...toQuery(filters, Date.now()), order: "asc", ...(cursor ? { cursor } : {}) }, controller.signal);
         found.push(...page.lines);
         setLines(found.length);
         cursor = page.next;

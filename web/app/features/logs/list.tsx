@@ -12,7 +12,8 @@ import type { Log } from "./use-log";
 const ROW_PX = 24; // as high as a finger needs
 const NEAR_PX = 60;
 
-export function LogList({ log, wrap, marked, onOpen, className }: { log: Log; wrap: boolean; marked: string | null; onOpen: (line: Line) => void; className?: string }) {
+/** begin: what stands above the oldest line there is. */
+export function LogList({ log, wrap, marked, begin, onOpen, className }: { log: Log; wrap: boolean; marked: string | null; begin: string; onOpen: (line: Line) => void; className?: string }) {
   const { store } = log;
   useSyncExternalStore(store.subscribe, store.snapshot);
   const box = useRef<HTMLDivElement>(null);
@@ -23,7 +24,7 @@ export function LogList({ log, wrap, marked, onOpen, className }: { log: Log; wr
     getScrollElement: () => box.current,
     estimateSize: () => ROW_PX,
     getItemKey: (i) => store.at(i)?.id ?? i,
-    overscan: 20,
+    overscan: 8,
   });
 
   useKeepPlace(box, store, follow);
@@ -44,7 +45,7 @@ export function LogList({ log, wrap, marked, onOpen, className }: { log: Log; wr
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- scrolls by keyboard */}
       <div ref={box} role="region" aria-label={t.lines} tabIndex={0} onScroll={onScroll} className={cx("overflow-auto rounded-lg border border-line bg-surface py-2 focus-visible:-outline-offset-2", className)}>
         <p role="status" className="px-3 pb-1 text-xs text-muted">
-          {store.dropped > 0 ? t.dropped(count(LINES_MAX)) : log.older === "loading" ? t.loadingOlder : log.older === "none" ? t.begin : ""}
+          {store.dropped > 0 ? t.dropped(count(LINES_MAX)) : log.older === "loading" ? t.loadingOlder : log.older === "none" ? begin : ""}
         </p>
         <div className={cx("relative", !wrap && "w-max min-w-full")} style={{ height: rows.getTotalSize() }}>
           {rows.getVirtualItems().map((v) => {

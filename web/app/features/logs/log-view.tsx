@@ -49,20 +49,20 @@ export function LogView({ source, live = true, name }: { source: LogSource; live
   return (
     <div className="grid gap-2">
       <Toolbar filters={filters} onFilters={setFilters} wrap={wrap} onWrap={setWrap} onDownload={() => setDownload(true)} state={<TailWord log={log} />} />
-      <Lines log={log} wrap={wrap} marked={place?.id ?? null} filtered={isFiltered(filters)} onOpen={onOpen} />
+      <Lines log={log} wrap={wrap} marked={place?.id ?? null} filtered={isFiltered(filters)} begin={filters.range === "live" ? t.begin : t.beginOfRange} onOpen={onOpen} />
       {place && <Context source={source} place={place} onClose={() => setPlace(null)} />}
       {download && <Download source={source} filters={filters} name={name} onClose={() => setDownload(false)} />}
     </div>
   );
 }
 
-function Lines({ log, wrap, marked, filtered, onOpen }: { log: Log; wrap: boolean; marked: string | null; filtered: boolean; onOpen: (line: Line) => void }) {
+function Lines({ log, wrap, marked, filtered, begin, onOpen }: { log: Log; wrap: boolean; marked: string | null; filtered: boolean; begin: string; onOpen: (line: Line) => void }) {
   if (log.state === "failed" && log.store.size === 0 && log.error) return <Failed error={log.error} onRetry={log.refresh} />;
   if (log.state === "loading" && log.store.size === 0) return <SkeletonRows rows={12} className="h-5 w-full" />;
   return (
     <>
       <NoLine log={log} filtered={filtered} />
-      <LogList log={log} wrap={wrap} marked={marked} onOpen={onOpen} className="h-[calc(100dvh-21rem)] min-h-80" />
+      <LogList log={log} wrap={wrap} marked={marked} begin={begin} onOpen={onOpen} className="h-[calc(100dvh-21rem)] min-h-80" />
     </>
   );
 }

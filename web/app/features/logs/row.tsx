@@ -21,7 +21,7 @@ export const Row = memo(function Row({ line, wrap, marked, onOpen }: { line: Lin
   const at = new Date(line.time);
   return (
     <div className={cx("group/row flex min-h-6 gap-2 px-3 font-mono text-xs leading-6", line.level === "ERROR" && "bg-bad-soft", marked && "bg-accent-soft outline outline-1 outline-accent")}>
-      <button type="button" title={`${whole.format(at)} · ${t.line.context}`} aria-label={`${t.line.of(clock.format(at))}: ${t.line.context}`} onClick={() => onOpen(line)} className="shrink-0 text-muted hover:text-ink hover:underline">
+      <button type="button" title={`${whole.format(at)} · ${t.line.context}`} aria-label={`${t.line.of(clock.format(at))}: ${t.line.context}`} onClick={() => onOpen(line)} className="shrink-0 self-start text-muted hover:text-ink hover:underline">
         {clock.format(at)}
       </button>
       <span className={cx("w-9 shrink-0 max-sm:hidden", tones[line.level])}>{line.level === "WARN" ? "WARN" : line.level.slice(0, 5)}</span>

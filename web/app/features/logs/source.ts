@@ -2,7 +2,7 @@
 import { api, data } from "~/api/client";
 import type { ServicePath } from "~/api/keys";
 import type { LogQuery } from "./filters";
-import type { Line } from "./store";
+import type { LogLine } from "~/api/types";
 
 export type LogSource =
   | { kind: "service"; serviceId: string }
@@ -10,7 +10,7 @@ export type LogSource =
   | { kind: "build"; path: ServicePath; hash: string };
 
 export interface Page {
-  lines: Line[]; // in the order that was asked for
+  lines: LogLine[]; // in the order that was asked for
   next: string | null;
 }
 

@@ -3,7 +3,7 @@ import { type Line, LogStore } from "./store";
 
 function line(n: number): Line {
   const time = new Date(Date.UTC(2026, 0, 1) + n).toISOString();
-  return { id: `l${n}`, time, level: "INFO", source: "SERVICE", service_id: null, deployment_id: null, container_id: null, content: `line ${n}`, content_text: `line ${n}` };
+  return { id: `l${n}`, time, level: "INFO", content: `line ${n}` };
 }
 
 function lines(from: number, to: number): Line[] {

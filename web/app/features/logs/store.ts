@@ -1,8 +1,11 @@
 /* The lines that a page holds, in order of time: bounded, cheap at both ends, told of at most once a frame. */
 import type { LogLine } from "~/api/types";
 
-export interface Line extends LogLine {
-  partial?: { id: string; ordinal: number; last: boolean };
+/** What is kept of a line: a page may hold 100,000 of them. */
+export type Line = Pick<LogLine, "id" | "time" | "level" | "content">;
+
+function kept({ id, time, level, content }: Line): Line {
+  return { id, time, level, content };
 }
 
 export const LINES_MAX = 100_000;
@@ -58,7 +61,7 @@ export class LogStore {
     for (const line of lines) {
       if (this.ids.has(line.id)) continue;
       this.ids.add(line.id);
-      this.insert(line);
+      this.insert(kept(line));
       n += 1;
     }
     this.trim();
@@ -68,7 +71,7 @@ export class LogStore {
 
   /** Older lines, oldest first. */
   prepend(lines: readonly Line[]): number {
-    const fresh = lines.filter((l) => !this.ids.has(l.id));
+    const fresh = lines.filter((l) => !this.ids.has(l.id)).map(kept);
     for (const l of fresh) this.ids.add(l.id);
     if (fresh.length) {
       this.lines = [...fresh, ...this.lines.slice(this.first)];

@@ -39,7 +39,7 @@ export function ServiceFrame({ path, children }: { path: ServicePath; children: 
   ];
 
   return (
-    <Loaded query={found}>
+    <Loaded query={found} page={path.service}>
       {(s) => (
         <Page title={`${s.slug} · ${path.project} / ${path.env}`} heading={<Heading service={s} list={list.data?.results ?? []} />} lead={<Lead service={s} />} actions={atLeast(me.data, role.member) && <Actions path={path} list={list.data?.results ?? []} />}>
           <div className="border-b border-line">
