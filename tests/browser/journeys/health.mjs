@@ -18,4 +18,12 @@ await journey(async (person) => {
   if (loads) throw new Error("the page was loaded again: it is not live");
   await page.getByRole("link", { name: "Upgrade" }).click();
   await page.getByText("Upgrades from here are not there yet").waitFor();
+
+  await page.getByRole("link", { name: "About" }).click();
+  const texts = await page.getByRole("link", { name: "Their licence texts" }).getAttribute("href");
+  const [status, text] = await page.evaluate(async (address) => {
+    const answer = await fetch(address);
+    return [answer.status, await answer.text()];
+  }, texts);
+  if (status !== 200 || !/^react-dom [\s\S]*Permission is hereby granted/m.test(text)) throw new Error(`licence texts: ${status}`);
 });

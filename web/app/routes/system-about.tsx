@@ -1,3 +1,4 @@
+import licences from "virtual:licences";
 import { useHealth } from "~/features/system/use-health";
 import { useSettings } from "~/features/system/settings";
 import { system as t } from "~/text/system";
@@ -42,6 +43,11 @@ export default function SystemAbout() {
       </Loaded>
       <Panel title={t.info.web}>
         <p>{t.info.webWhat}</p>
+        <p className="mt-2">
+          <a href={licences} target="_blank" rel="noreferrer" className="text-accent hover:underline">
+            {t.info.texts}
+          </a>
+        </p>
         <p className="mt-2">{t.info.source}</p>
       </Panel>
     </div>

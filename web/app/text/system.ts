@@ -114,6 +114,7 @@ export const system = {
     licence: "Licence",
     web: "In this page's own code",
     webWhat: "React, React Router, TanStack Query and Virtual, Radix primitives, openapi-fetch, uqr and Tailwind CSS, all under the MIT licence.",
+    texts: "Their licence texts",
     source: "Loki is under the AGPL-3.0: its source for exactly this version is offered with the image's recipe, image/loki.",
     licences: {
       caddy: "Apache-2.0",
