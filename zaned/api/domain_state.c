@@ -96,6 +96,7 @@ static void note_issuer(struct certificate *k, const char *text)
         cn = strstr(text, "CN=");
     cn = cn ? strchr(cn, '=') + 1 : text;
     snprintf(k->issuer, sizeof k->issuer, "%.*s", (int)strcspn(cn + strspn(cn, " "), ",\n"), cn + strspn(cn, " "));
+    zn_utf8_mend(k->issuer);
 }
 
 static void note_expiry(struct certificate *k, const char *text)
