@@ -123,7 +123,7 @@ static int component_retry(struct zn_call *c, struct zn_reply *reply, struct zn_
     char path[96];
     json_t *doc;
 
-    if (strlen(name) > 31 || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+    if (*name < 'a' || *name > 'z' || strlen(name) > 31 || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
         return zn_fail(err, ZN_NOT_FOUND, "There is no such component.");
     if (zn_audit(NULL, c, "system.retry", name, NULL, NULL, err) < 0 || zn_audit_write(c, err) < 0)
         return -1;

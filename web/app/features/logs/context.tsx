@@ -35,7 +35,9 @@ export function Context({ source, place, onClose }: { source: LogSource; place: 
   const line = found.data?.find((l) => l.id === place.id);
   const marked = useRef<HTMLDivElement>(null);
 
-  useEffect(() => marked.current?.scrollIntoView({ block: "center" }), [found.data]);
+  useEffect(() => {
+    marked.current?.scrollIntoView({ block: "center" }); // its promise is no clean-up
+  }, [found.data]);
   return (
     <Dialog open wide title={t.context.title} onClose={onClose}>
       <div className="flex flex-wrap items-center justify-between gap-2">
