@@ -183,6 +183,14 @@ static int keep_body(void *arg, const char *p, size_t n)
     return b->failed ? -1 : 0;
 }
 
+/* The answer is here whole. Ended as usual, the peer's end would stand for another minute, and a connection that comes
+ * from the same port meanwhile be taken only after its first packet was sent anew: seconds, where many calls follow each
+ * other. */
+static void end_at_once(int fd)
+{
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
+}
+
 int zn_http_call(const struct zn_http_req *req, struct zn_http_resp *resp, struct zn_err *err)
 {
     int64_t end = zn_now_ms() + req->deadline_ms;
@@ -203,6 +211,8 @@ int zn_http_call(const struct zn_http_req *req, struct zn_http_resp *resp, struc
         send_part(fd, req->body, req->body_len, req, end, err) < 0 ||
         receive(fd, &resp->parser, req, end, err) < 0)
         return -1;
+    if (!req->unix_path)
+        end_at_once(fd);
     resp->status = resp->parser.status;
     return 0;
 }

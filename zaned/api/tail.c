@@ -242,6 +242,7 @@ static void serve(struct zn_tail *t, struct reader *r, int64_t late_ns)
     else if (look(t, r, late_ns, &out, &more, &err) < 0) {
         r->q.per_page = r->q.per_page / 2 > PAGE_MIN ? r->q.per_page / 2 : PAGE_MIN;
         wait = AWAY_MS;
+        more = false;
     } else if (r->q.per_page < PAGE_MAX) {
         r->q.per_page = r->q.per_page + PAGE_MIN / 4 < PAGE_MAX ? r->q.per_page + PAGE_MIN / 4 : PAGE_MAX;
     }
