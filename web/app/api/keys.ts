@@ -19,6 +19,7 @@ export const keys = {
   services: (project: string, env: string) => ["services", project, env] as const,
   service: (p: ServicePath) => ["service", p.project, p.env, p.service] as const,
   servicePart: (p: ServicePath, part: string) => ["service", p.project, p.env, p.service, part] as const,
+  domainStates: (p: ServicePath, names: readonly string[]) => ["domain-states", p.project, p.env, p.service, [...names].sort()] as const,
   deployments: (p: ServicePath, filter?: object) =>
     filter ? (["deployments", p.project, p.env, p.service, filter] as const) : (["deployments", p.project, p.env, p.service] as const),
   deployment: (p: ServicePath, hash: string) => ["deployment", p.project, p.env, p.service, hash] as const,

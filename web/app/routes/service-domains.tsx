@@ -3,7 +3,7 @@ import { useService } from "~/api/service";
 import { useDetectedPorts, useDomainStates, useSettings } from "~/features/settings/data";
 import { urlKind } from "~/features/settings/domains";
 import { ItemList } from "~/features/settings/item-section";
-import { knownPorts } from "~/features/settings/overlay";
+import { items, knownPorts } from "~/features/settings/overlay";
 import { settings } from "~/text/settings";
 import { Button } from "~/ui/button";
 import { Refused } from "~/ui/form";
@@ -18,7 +18,8 @@ export default function ServiceDomains() {
   const found = useService(path);
   const platform = useSettings();
   const detected = useDetectedPorts(path);
-  const states = useDomainStates(path);
+  const names = found.data ? items(found.data, "urls").map((i) => i.value.domain) : [];
+  const states = useDomainStates(path, names);
 
   return (
     <Loaded query={found} skeleton={<SkeletonRows rows={3} className="h-20 w-full" />}>

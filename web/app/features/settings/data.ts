@@ -1,5 +1,5 @@
 /* What the settings of a service are read from and written with. A change waits until the next deployment. */
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { api, data } from "~/api/client";
 import type { ServicePath } from "~/api/keys";
 import { keys } from "~/api/keys";
@@ -99,10 +99,12 @@ export function useDetectedPorts(p: ServicePath) {
   });
 }
 
-/** Asked for once for a page, and again when the service changes: the server asks the DNS and the proxy. */
-export function useDomainStates(p: ServicePath) {
+/** Asked for once for these names, not at every step of a deployment: the server asks the DNS and the proxy. */
+export function useDomainStates(p: ServicePath, names: readonly string[]) {
   return useQuery({
-    queryKey: keys.servicePart(p, "domain-states"),
+    queryKey: keys.domainStates(p, names),
+    enabled: names.length > 0,
+    placeholderData: keepPreviousData,
     queryFn: ({ signal }) => data(api.GET("/api/projects/{project_slug}/{env_slug}/service-details/{service_slug}/domain-states/", { params: { path: servicePath(p) }, signal })),
   });
 }
