@@ -1,6 +1,6 @@
 /* Signatures in minisign's format (prehashed, algorithm "ED"), verified. A file is signed by its BLAKE2b-512; a second
- * signature covers the first and the trusted comment. Sizes and layout: shared/reference/appliance.md §2.5, from minisign
- * 0.12's source. Pure: the caller reads and hashes. */
+ * signature covers the first and the trusted comment. Sizes and layout: from the source of minisign 0.12.
+ * Pure: the caller reads and hashes. */
 #ifndef ZN_SUPERVISOR_MINISIGN_H
 #define ZN_SUPERVISOR_MINISIGN_H
 

@@ -156,19 +156,21 @@ static void api_keys_drop(struct zn_server *srv, struct zn_conn *c, const struct
     keys_begin(srv, c, true);
 }
 
-/* {id} in a path stands for the name of a component. */
+/* {id} in a path stands for the name of a component. What view.sock has lets zaned-api read, and start again what is
+ * held; it can stop nothing. */
 static const struct api_route {
     const char *method, *before, *after; /* path before and after {id}; after NULL: no {id} */
     api_fn fn;
+    bool view; /* view.sock has it too */
 } api_routes[] = {
-    { "GET", "/v1/health", NULL, api_health },
-    { "GET", "/v1/events", NULL, api_events },
-    { "GET", "/v1/components/", "", api_component },
-    { "POST", "/v1/components/", "/retry", api_retry },
-    { "POST", "/v1/stop", NULL, api_stop },
-    { "GET", "/v1/keys", NULL, api_keys },
-    { "POST", "/v1/keys/rotate", NULL, api_keys_rotate },
-    { "POST", "/v1/keys/drop-old", NULL, api_keys_drop },
+    { "GET", "/v1/health", NULL, api_health, true },
+    { "GET", "/v1/events", NULL, api_events, true },
+    { "GET", "/v1/components/", "", api_component, true },
+    { "POST", "/v1/components/", "/retry", api_retry, true },
+    { "POST", "/v1/stop", NULL, api_stop, false },
+    { "GET", "/v1/keys", NULL, api_keys, false },
+    { "POST", "/v1/keys/rotate", NULL, api_keys_rotate, false },
+    { "POST", "/v1/keys/drop-old", NULL, api_keys_drop, false },
 };
 
 /* True if the path is the route's; id gets what stands for {id}. */
@@ -220,15 +222,14 @@ static bool method_fits(const char *method, struct zn_str got)
            (strcmp(method, "GET") == 0 && zn_str_eq(got, zn_str("HEAD")));
 }
 
-static void on_api(void *arg, struct zn_conn *c, const struct zn_request *r)
+static void serve(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r, bool view)
 {
-    struct zn_server *srv = arg;
     const char *allowed = NULL;
 
     for (size_t i = 0; i < sizeof api_routes / sizeof *api_routes; i++) {
         struct zn_str id = { 0 };
 
-        if (!matches(&api_routes[i], r->path, &id))
+        if ((view && !api_routes[i].view) || !matches(&api_routes[i], r->path, &id))
             continue;
         if (method_fits(api_routes[i].method, r->method)) {
             run_route(srv, &api_routes[i], id, c, r);
@@ -242,23 +243,14 @@ static void on_api(void *arg, struct zn_conn *c, const struct zn_request *r)
         zn_conn_fail(c, 404, "not_found", "no such path");
 }
 
-/* --- view.sock: what zaned-api may ask: it reads, and starts again what is held; it can stop nothing --- */
+static void on_api(void *arg, struct zn_conn *c, const struct zn_request *r)
+{
+    serve(arg, c, r, false);
+}
 
 static void on_view(void *arg, struct zn_conn *c, const struct zn_request *r)
 {
-    static const char *const open[] = { "/v1/health", "/v1/events", "/v1/components/" };
-    bool known = false, get = method_fits("GET", r->method);
-    const struct api_route retry = { "POST", "/v1/components/", "/retry", api_retry };
-    struct zn_str id;
-
-    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
-        known = known || (r->path.n >= strlen(open[i]) && memcmp(r->path.s, open[i], strlen(open[i])) == 0);
-    if (!get && !(method_fits("POST", r->method) && matches(&retry, r->path, &id)))
-        zn_conn_fail(c, 405, "method_not_allowed", "this socket is for reading and retries: only GET is allowed");
-    else if (!known)
-        zn_conn_fail(c, 404, "not_found", "no such path");
-    else
-        on_api(arg, c, r);
+    serve(arg, c, r, true);
 }
 
 /* --- status.sock ------------------------------------------------------------------------------- */

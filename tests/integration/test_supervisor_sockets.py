@@ -406,6 +406,17 @@ def test_keys_change_only_while_zaned_runs(host):
     assert json.loads(host.api("GET", "/v1/keys")[2]) == {"state": "none", "message": "", "result": None}
 
 
+def test_the_view_reads_and_retries_and_no_more(host):
+    """Whoever broke into the API can stop nothing by it, and turn no key."""
+    def view(method, path):
+        return unix_request(host.run / "view/view.sock", method, path)[0]
+
+    assert [view("GET", f"/v1/{p}") for p in ("health", "components/loki", "keys", "stop")] == [200, 200, 404, 404]
+    assert [view("POST", f"/v1/{p}") for p in ("stop", "keys/rotate", "keys/drop-old")] == [404, 404, 404]
+    assert view("POST", "/v1/components/loki/retry") == 200 and view("POST", "/v1/health") == 405
+    assert json.loads(host.api("GET", "/v1/keys")[2])["state"] == "none" and host.process.poll() is None
+
+
 def test_retry_and_stop(host):
     assert host.zane("retry", "caddy").returncode == 0
     done = host.zane("stop")
