@@ -179,18 +179,14 @@ int zn_events_do(struct zn_events *e, const char *path, json_t **ret, struct zn_
 {
     ZN_AUTO(zn_http_resp_done) struct zn_http_resp resp = { 0 };
     zn_auto_json doc = NULL;
-    struct zn_err ignored = { 0 };
 
-    if (call(e, "POST", path, &resp, err) < 0)
+    if (call(e, "POST", path, &resp, err) < 0 || zn_json_parse(resp.body.mem, resp.body.len, &doc, err) < 0)
         return -1;
-    zn_json_parse(resp.body.mem, resp.body.len, &doc, &ignored);
-    if (resp.status / 100 != 2) {
-        const char *why = zn_json_str(json_object_get(doc, "error"), "message", "no reason");
-
+    if (resp.status / 100 != 2)
         return zn_fail(err, resp.status == 404 ? ZN_NOT_FOUND : resp.status == 409 ? ZN_CONFLICT : ZN_UNAVAILABLE,
-                       "the supervisor refused: %s", why);
-    }
-    *ret = json_incref(doc);
+                       "the supervisor refused: %s",
+                       zn_json_str(json_object_get(doc, "error"), "message", "no reason"));
+    *ret = ZN_TAKE(doc);
     return 0;
 }
 

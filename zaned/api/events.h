@@ -14,7 +14,7 @@ void zn_events_stop(struct zn_events *e);
 
 /* GET of a path of the supervisor's. ZN_UNAVAILABLE: it does not answer. */
 int zn_events_ask(struct zn_events *e, const char *path, json_t **ret, struct zn_err *err);
-/* POST of a path of the supervisor's. *ret: its answer, or NULL. ZN_NOT_FOUND and ZN_CONFLICT as it says;
+/* POST of a path of the supervisor's. *ret: its answer. ZN_NOT_FOUND and ZN_CONFLICT as it says;
  * ZN_UNAVAILABLE: it does not answer. */
 int zn_events_do(struct zn_events *e, const char *path, json_t **ret, struct zn_err *err);
 /* Streams to the reply: what came after the event `last` (as in Last-Event-ID; NULL or unknown: the whole
