@@ -1,6 +1,6 @@
 /* A person with a browser: Chromium on the real platform. Whatever a page does that it must not (a request to another
  * origin, a breach of its content policy, an error in the console) fails the journey at its end. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const root = new URL("../../", import.meta.url);
@@ -97,6 +97,18 @@ export function answersLate(page, part) {
       return answer;
     };
   }, part);
+}
+
+function packedSize(address) {
+  const file = new URL(`web/dist${new URL(address).pathname}`, root);
+  const gz = new URL(`${file}.gz`);
+  return statSync(existsSync(gz) ? gz : file).size;
+}
+
+/** The scripts that the page has fetched so far: how many, and their bytes as gzip has them. */
+export async function fetchedScripts(page) {
+  const scripts = await page.evaluate(() => performance.getEntriesByType("resource").map((r) => r.name).filter((n) => n.endsWith(".js")));
+  return { gzip: scripts.reduce((n, address) => n + packedSize(address), 0), scripts: scripts.length };
 }
 
 /** Until nothing is loading any more: the pages say so themselves. */

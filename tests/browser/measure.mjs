@@ -1,13 +1,6 @@
 /* Figures of the projects page, for tests/bench/bench_web.py: what is fetched, when it is painted, how long an input
  * waits, on a processor slowed down four times. */
-import { existsSync, statSync } from "node:fs";
-import { base, given, journey, logIn, settled } from "./browser.mjs";
-
-function packed(url) {
-  const file = new URL(`../../web/dist${new URL(url).pathname}`, import.meta.url);
-  const gz = new URL(`${file}.gz`);
-  return statSync(existsSync(gz) ? gz : file).size;
-}
+import { base, fetchedScripts, given, journey, logIn, settled } from "./browser.mjs";
 
 async function once(page) {
   await page.goto(base);
@@ -41,6 +34,5 @@ await journey(async (person) => {
     await cdp.send("Network.clearBrowserCache");
     runs.push(await once(page));
   }
-  const scripts = await page.evaluate(() => performance.getEntriesByType("resource").map((r) => r.name).filter((n) => n.endsWith(".js")));
-  return { runs, gzip: scripts.reduce((n, u) => n + packed(u), 0), scripts: scripts.length };
+  return { runs, ...(await fetchedScripts(page)) };
 });

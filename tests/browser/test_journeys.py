@@ -1,5 +1,7 @@
 """What people do with the dashboard, in the order in which they would: the first run comes first."""
+import re
 import secrets
+import socket
 
 import pytest
 from private_engine import wait_until
@@ -95,8 +97,16 @@ def test_people_are_invited_and_have_tokens_and_a_second_factor(visitor):
 def test_health_is_live_while_a_component_is_killed(visitor):
     process = visitor.start("health")
     visitor.hear(process, "ready")
-    visitor.box.kill("loki")
-    visitor.end(process)
+    with socket.socket(socket.AF_UNIX) as events:
+        events.connect(str(visitor.box.run_dir / "view/view.sock"))
+        events.settimeout(60)
+        events.sendall(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        visitor.box.kill("loki")
+        visitor.end(process)
+        seen = b""
+        while not re.search(rb'event: memory\ndata: \{"id":"loki","memory_bytes":[1-9]', seen):  # of the one that came after
+            assert (part := events.recv(65536)), seen[-2000:]
+            seen += part
 
 
 def test_every_page_is_sound(visitor, shop):

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import secrets
-import signal
 import subprocess
 import time
 

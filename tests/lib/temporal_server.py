@@ -2,7 +2,6 @@
 
 The database outlives kill() and restart(), so tests can take the server away in the middle of things.
 """
-import json
 import os
 import pathlib
 import re
@@ -10,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tarfile
 import tempfile
 import time
 

@@ -1,12 +1,4 @@
-import { existsSync, statSync } from "node:fs";
-import { base, journey, logIn, settled, until } from "../browser.mjs";
-
-/* Bytes of a script as gzip has them. */
-function packed(path) {
-  const file = new URL(`../../../web/dist${path}`, import.meta.url);
-  const gz = new URL(`${file}.gz`);
-  return statSync(existsSync(gz) ? gz : file).size;
-}
+import { base, fetchedScripts, journey, logIn, settled, until } from "../browser.mjs";
 
 /* An idle page asks for nothing: what is new comes by its one stream. */
 await journey(async (person) => {
@@ -14,7 +6,7 @@ await journey(async (person) => {
   await logIn(page);
   await settled(page);
   await page.getByText("Live", { exact: true }).waitFor();
-  const scripts = await page.evaluate(() => performance.getEntriesByType("resource").map((r) => r.name).filter((n) => n.endsWith(".js")));
+  const scripts = await fetchedScripts(page);
   const asked = [];
   page.on("request", (r) => asked.push(r.url()));
   await new Promise((r) => setTimeout(r, 20_000)); // the length of the silence is what is tested
@@ -28,5 +20,5 @@ await journey(async (person) => {
   }, slug);
   await page.getByRole("link", { name: slug, exact: true }).waitFor();
   await until(() => asked.some((u) => u === `${base}/api/projects/`), "the list to be fetched anew");
-  return { gzip: scripts.reduce((n, u) => n + packed(new URL(u).pathname), 0), scripts: scripts.length };
+  return scripts;
 });
