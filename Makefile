@@ -39,7 +39,7 @@ help: ## this list
 
 all: $(if $(wildcard zaned/main.c),zaned) $(if $(wildcard supervisor/main.c),supervisor) ## compile zaned, zane-supervisor and zane into build/
 zaned: $(B)/bin/zaned
-supervisor: $(B)/zane-supervisor $(if $(wildcard supervisor/zane.c),$(B)/zane)
+supervisor: $(B)/zane-supervisor $(if $(wildcard supervisor/zane.c),$(B)/zane) $(B)/zane-launch
 
 deps: ## install the Debian packages that building and testing need
 	@ci/apt-deps ci/packages.txt
@@ -52,6 +52,12 @@ web: python ## build the dashboard into web/dist (npm packages by the lock file)
 
 images: all web ## build the component images (cached by recipe hash)
 	image/build --all --out $(B)/images
+
+keys: python ## make an offline root key and a release key in ZANE_KEYS (~/.zane-keys); asks for a password
+	@image/keys
+
+bundle: all web ## build the release as one signed file, dist/zane-VERSION-amd64.tar
+	@image/bundle
 
 run: python ## build everything, boot the platform, print its address and setup token
 	@ci/run start
@@ -120,6 +126,11 @@ $(B)/zane-supervisor: $(call o,$(SUP_MAIN)) $(SUP_O) $(BASE_O)
 $(B)/zane: $(call o,$(CLI_SRC)) $(SUP_O) $(BASE_O)
 	$(Q)$(CC) $(LDFLAGS) $^ $(call pkg,--libs,$(SUP_PKGS)) -o $@
 
+# image/host puts it before the host programs of a bundle.
+$(B)/zane-launch: image/host/launch.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -static -s -Wl,--build-id=none $< -o $@
+
 # Tests live in tests/{unit,fuzz}/<area>/ and link the layers that their area may include (ci/lint has
 # the same list), so that a broken file elsewhere breaks no other area's tests.
 LAYERS_http := http
@@ -162,6 +173,6 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call area_src,$$(call area,$$*)) $(BASE_SRC) | $(
 	$(Q)clang $(FUZZ_FLAGS) $(call pkg,--cflags,libpq $(MSGPACK)) $^ $(call pkg,--libs,$(ZANED_PKGS)) -lz -pthread -o $@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: python web screenshots demo bench faults probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
+.PHONY: keys bundle python web screenshots demo bench faults probes help all zaned supervisor deps images run stop clean check lint unit fuzz asan tsan
 .SECONDARY: $(GEN_C) $(GEN_H)
 .DELETE_ON_ERROR:
