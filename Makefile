@@ -56,7 +56,7 @@ images: all web ## build the component images (cached by recipe hash)
 keys: python ## make an offline root key and a release key in ZANE_KEYS (~/.zane-keys); asks for a password
 	@image/keys
 
-bundle: all web ## build the release as one signed file, dist/zane-VERSION-amd64.tar
+bundle: web ## build the release as one signed file, dist/zane-VERSION-amd64.tar
 	@image/bundle
 
 run: python ## build everything, boot the platform, print its address and setup token

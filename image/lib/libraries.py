@@ -1,4 +1,5 @@
 """The loader and the shared libraries that programs need, found in the root that they were built in."""
+import os
 import pathlib
 import re
 import subprocess
@@ -35,9 +36,7 @@ def resolve(root, path):
     at = root
     for part in pathlib.PurePath(path).parts[1:]:
         at = at / part
-        for _ in range(16):
-            if not at.is_symlink():
-                break
-            target = pathlib.PurePath(at.readlink())
-            at = resolve(root, target) if target.is_absolute() else at.parent / target
+        if at.is_symlink():
+            target = os.path.normpath(pathlib.PurePath("/", at.parent.relative_to(root), at.readlink()))
+            at = resolve(root, target)
     return at
