@@ -50,6 +50,8 @@ def has_password(secret):
 def make_pair(folder, name, password=None):
     """name.key and name.pub; without a password where that is None."""
     plain = ["-W"] if password is None else []
+    if password is ASK:
+        print(f"-- a password for {name}.key", flush=True)
     _minisign("-G", *plain, "-p", folder / f"{name}.pub", "-s", folder / f"{name}.key", password=password)
     os.chmod(folder / f"{name}.key", 0o600)
 
@@ -59,6 +61,8 @@ def sign(secret, file, signature, comment, password=None):
     if has_password(secret):
         if password is None:
             raise KeyTrouble(f"{secret} has a password: name a file that holds it (--password-file)")
+        if password is ASK:
+            print(f"-- the password of {secret.name}", flush=True)
     else:
         password = None
     _minisign("-S", "-s", secret, "-m", file, "-x", signature, "-t", comment, "-c", "signature of a zane release", password=password)

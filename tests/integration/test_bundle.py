@@ -96,6 +96,8 @@ def test_entries_stand_in_the_order_of_the_manifest(bundle, manifest):
     with tarfile.open(bundle) as tar:
         members = tar.getmembers()
     assert [m.name for m in members] == ["manifest.json", "manifest.json.minisig", *(a["path"] for a in manifest["artifacts"])]
+    paths = [a["path"] for a in manifest["artifacts"]]
+    assert paths == sorted(paths), "an order that does not depend on the file system"
     assert {m.type for m in members} == {tarfile.REGTYPE}
     assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members} == {(0, 0, "", "", 0)}
     assert {m.mode for m in members} == {0o644, 0o755}
@@ -240,12 +242,12 @@ def test_keys_with_a_password(tmp_path):
     wrong.write_text("shut\n")
     keys = tmp_path / "keys"
     make_keys(keys, "--password-file", right)
-    done = make_keys(keys, "rotate", "--release", "--password-file", wrong, check=False)
+    done = make_keys(keys, "rotate", "--floor", "stable=3", "--password-file", wrong, check=False)
     assert done.returncode == 1 and "Wrong password" in done.stdout
-    done = make_keys(keys, "rotate", "--release", check=False)
+    done = make_keys(keys, "rotate", "--floor", "stable=3", check=False)
     assert done.returncode == 1 and "has a password" in done.stdout
     assert not (keys / "keys/2.json").exists()
-    make_keys(keys, "rotate", "--release", "--password-file", right)
+    make_keys(keys, "rotate", "--floor", "stable=3", "--password-file", right)
     assert verified(keys / "root-1.pub", keys / "keys/2.json", keys / "keys/2.json.minisig") == "zane keys 2"
 
 
@@ -288,20 +290,22 @@ def test_a_launcher_outside_of_a_release_says_so(unpacked, tmp_path):
     assert done.returncode == 127 and "belongs into the folder host/bin of a release" in done.stderr
 
 
-def test_the_supervisor_is_seen_by_its_name(unpacked, tmp_path):
+def test_the_supervisor_is_seen_by_its_name(unpacked):
     argv = [unpacked / "host/bin/zane-supervisor"]
-    environ = {**os.environ, "ZANE_STATE": str(tmp_path / "state"), "ZANE_RUN": str(tmp_path / "run"), "ZANE_ENGINE": str(tmp_path / "none"),
-               "ZANE_COMPONENTS": "valkey"}
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ) as p:
-        proc = pathlib.Path("/proc", str(p.pid))
-        try:
-            wait_until(lambda: (proc / "comm").read_text() == "zane-supervisor\n", 20, "the process's name")
-            assert (proc / "cmdline").read_bytes().split(b"\0")[0] == str(argv[0]).encode()
-            assert f"ZN_HOST_DIR={unpacked}/host".encode() in (proc / "environ").read_bytes().split(b"\0")
-            wait_until((tmp_path / "run/supervisor.sock").exists, 20, "the supervisor's socket")
-        finally:
-            p.terminate()
-    assert p.returncode == 0
+    with tempfile.TemporaryDirectory(prefix="zn-run-") as short:  # paths of sockets are short
+        box = pathlib.Path(short)
+        environ = {**os.environ, "ZANE_STATE": str(box / "state"), "ZANE_RUN": str(box / "run"), "ZANE_ENGINE": str(box / "none"),
+                   "ZANE_COMPONENTS": "valkey"}
+        with open(box / "log", "wb") as log, subprocess.Popen(argv, stdout=log, stderr=log, env=environ) as p:
+            proc = pathlib.Path("/proc", str(p.pid))
+            try:
+                wait_until((box / "run/supervisor.sock").exists, 20, "the supervisor's socket")  # past launcher and loader
+                assert (proc / "comm").read_text() == "zane-supervisor\n"
+                assert (proc / "cmdline").read_bytes().split(b"\0")[0] == str(argv[0]).encode()
+                assert f"ZN_HOST_DIR={unpacked}/host".encode() in (proc / "environ").read_bytes().split(b"\0")
+            finally:
+                p.terminate()
+        assert p.returncode == 0, (box / "log").read_text()
 
 
 # --- what the law asks for ------------------------------------------------------------------------------------------------------------
@@ -313,7 +317,7 @@ def schemas():
         subprocess.run(["/usr/bin/python3", "-m", "venv", "--clear", home / "venv"], check=True, timeout=120)
         subprocess.run([home / "venv/bin/pip", "download", "-q", "--no-deps", "-d", home, SCHEMAS], check=True, timeout=300)
     with zipfile.ZipFile(next(home.glob("*.whl"))) as wheel:
-        return {pathlib.PurePath(n).name.replace(".SNAPSHOT", ""): json.loads(wheel.read(n)) for n in wheel.namelist()
+        return {pathlib.PurePath(n).name: json.loads(wheel.read(n)) for n in wheel.namelist()
                 if n.endswith(".schema.json")}
 
 
@@ -321,7 +325,7 @@ def test_the_sbom_is_valid(sbom):
     import jsonschema
     known = schemas()
     base = "http://cyclonedx.org/schema/"
-    schema = known["bom-1.5.schema.json"]
+    schema = known["bom-1.5.SNAPSHOT.schema.json"]
     resolver = jsonschema.RefResolver(schema["$id"], schema, store={base + name: text for name, text in known.items()})
     jsonschema.Draft7Validator(schema, resolver=resolver).validate(sbom)
 

@@ -2,10 +2,13 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 
 from temporal_server import CACHE
+
+CHROOT = shutil.which("chroot", path="/usr/sbin:/usr/bin")
 
 
 def mirror():
@@ -42,5 +45,5 @@ def root(suite):
 
 
 def run(inside, *argv):
-    return subprocess.run(["chroot", inside, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    return subprocess.run([CHROOT, inside, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
                           env={"PATH": "/usr/bin:/bin"})
