@@ -231,7 +231,7 @@ json_t *zn_spec_migration(const struct zn_spec_facts *f)
     return service(ZN_C_MAX, &def, f);
 }
 
-json_t *zn_spec_canary(const struct zn_spec_facts *f)
+json_t *zn_spec_canary(const struct zn_spec_facts *f, const char *run)
 {
     static const struct zn_component_def def = { .name = "canary", .image = "example", .cap_mib = 32,
                                                  .edge = true, .stop_s = 1 };
@@ -240,6 +240,7 @@ json_t *zn_spec_canary(const struct zn_spec_facts *f)
                               "\"source\":\"SYSTEM\"}";
     json_t *spec = service(ZN_C_MAX, &def, f), *task = json_object_get(spec, "TaskTemplate");
 
+    put(json_object_get(json_object_get(task, "ContainerSpec"), "Env"), "ZANE_DEPLOYMENT_HASH", run);
     /* As a user's service: the engine starts it again, and its lines go the way of all apps' lines. */
     json_object_set_new(task, "RestartPolicy", json_pack("{s:s,s:I}", "Condition", "any", "Delay",
                                                          (json_int_t)SECOND_NS));

@@ -42,7 +42,7 @@ static int verdict(const json_t *doc, size_t shown)
     return CLI_FAILED;
 }
 
-static int follow(const struct cli *cli)
+static int follow(const struct cli *cli, bool hold)
 {
     size_t shown = 0;
     unsigned unanswered = 0;
@@ -63,7 +63,9 @@ static int follow(const struct cli *cli)
             fprintf(stderr, "zane: the supervisor was started anew meanwhile: run it again\n");
             return CLI_FAILED;
         }
-        show(doc, &shown);
+        /* In a longer run what is bad may turn good: then the end counts. */
+        if (!hold || strcmp(state, "running") != 0)
+            show(doc, &shown);
         if (strcmp(state, "running") != 0)
             return verdict(doc, shown);
     }
@@ -73,18 +75,20 @@ int cli_doctor(const struct cli *cli, int argc, char **argv)
 {
     zn_auto_json doc = NULL;
     struct zn_err err = { 0 };
+    char path[64];
+    long long hold = 0;
     int status;
 
-    (void)argv;
-    if (argc) {
-        fprintf(stderr, "usage: zane doctor\n");
+    if (argc && (argc != 2 || strcmp(argv[0], "--for") != 0 || !zn_parse_i64(argv[1], 0, 600, &hold))) {
+        fprintf(stderr, "usage: zane doctor [--for SECONDS] (0 to 600)\n");
         return CLI_USAGE;
     }
-    if (cli_call(cli, "POST", "/v1/gate", &status, &doc, &err) < 0)
+    snprintf(path, sizeof path, "/v1/gate?hold_s=%lld", hold);
+    if (cli_call(cli, "POST", path, &status, &doc, &err) < 0)
         return cli_complain(&err);
     if (status != 202) {
         fprintf(stderr, "zane: %s\n", cli_message(doc));
         return CLI_FAILED;
     }
-    return follow(cli);
+    return follow(cli, hold);
 }

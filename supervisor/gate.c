@@ -16,7 +16,8 @@
 #include "supervisor/boot.h"
 #include "supervisor/gate_judge.h"
 
-enum { ROUND_MS = 3000, TICK_MS = 500, AGAIN_MS = 500, ASK_MS = 10000, LOAD_MS = 120000 };
+enum { ROUND_MS = 3000, TICK_MS = 500, AGAIN_MS = 500, ASK_MS = 10000, LOAD_MS = 120000,
+       FIND_MS = 30000 /* longer than zaned waits for the log store: it says what is wrong with that */ };
 enum { CANARY_MS = 45000, /* until the app answers for the first time */
        LINE_MS = 20000 }; /* from a line's being written to its being found */
 
@@ -53,7 +54,8 @@ struct zn_gate {
     struct result results[CHECKS];
     bool made, answered, loaded;  /* the app: its service; once at all; its image, in this run */
     int64_t check_ms;             /* when the check under way began */
-    char image[80], script[ZN_GATE_WHY], nonce[33], message[512];
+    char run[33], nonce[33];      /* what the app shows, and what it writes next */
+    char image[80], script[ZN_GATE_WHY], message[512];
     unsigned told;                /* percent */
     char told_obstacle[ZN_GATE_WHY + 64];
     struct zn_timer next, tick, deadline;
@@ -204,18 +206,19 @@ static void canary_bad(struct zn_gate *g, const char *why)
     round_end(g);
 }
 
+static void new_nonce(char ret[33])
+{
+    unsigned char random[16];
+
+    zn_random(random, sizeof random);
+    zn_hex(random, sizeof random, ret);
+}
+
 /* Its service is made first; then it is asked, and writes a line of its log about that. */
 static void ask_canary(struct zn_gate *g)
 {
-    unsigned char random[(sizeof g->nonce - 1) / 2];
-
-    if (!g->made) {
-        send_step(g, CLEAR);
-        return;
-    }
-    zn_random(random, sizeof random);
-    zn_hex(random, sizeof random, g->nonce);
-    send_step(g, ASK_CANARY);
+    new_nonce(g->made ? g->nonce : g->run);
+    send_step(g, g->made ? ASK_CANARY : CLEAR);
 }
 
 static void find_line(struct zn_gate *g)
@@ -228,7 +231,7 @@ static void canary_answered(struct zn_gate *g, const struct zn_engine_reply *r)
 {
     char why[ZN_GATE_WHY];
 
-    if (zn_gate_judge_canary(r, why) == 0) {
+    if (zn_gate_judge_canary(r, g->run, why) == 0) {
         g->answered = true;
         note(g, CANARY, true, "");
         find_line(g);
@@ -246,10 +249,10 @@ static void tasks_seen(struct zn_gate *g, const struct zn_engine_reply *r)
     char why[ZN_GATE_WHY] = "", said[ZN_GATE_WHY];
 
     memcpy(said, g->results[CANARY].why, sizeof said);
-    if (r->err)
-        snprintf(why, sizeof why, "%.250s", r->err->msg);
-    else if (!json_array_size(r->json))
+    if (r->err ? r->err->code == ZN_NOT_FOUND : !json_array_size(r->json))
         g->made = false; /* somebody removed it: made anew in the next round */
+    else if (r->err)
+        snprintf(why, sizeof why, "%.250s", r->err->msg);
     else
         zn_gate_judge_tasks(r->json, why);
     canary_bad(g, why[0] ? why : said);
@@ -402,13 +405,14 @@ static void call_engine(struct zn_gate *g, const char *method, const char *targe
 /* GET through the proxy. */
 static void call_proxy(struct zn_gate *g, const char *socket, const char *target, const char *headers)
 {
+    int64_t limit = g->step == FIND ? FIND_MS : ASK_MS;
     char path[108];
 
     proxy_socket(g->s, socket, path);
     zn_engine_send(g->s->engine,
                    &(struct zn_engine_call){ .method = "GET", .target = target, .socket = path,
                                              .host = g->s->config.app_domain, .headers = headers,
-                                             .deadline_ms = ASK_MS, .done = answered, .arg = g });
+                                             .deadline_ms = limit, .done = answered, .arg = g });
 }
 
 static void load_image(struct zn_gate *g)
@@ -426,7 +430,7 @@ static void create(struct zn_gate *g)
 {
     struct zn_spec_facts facts = zn_boot_facts(g->s, g->image);
 
-    call_engine(g, "POST", "/services/create", zn_spec_canary(&facts));
+    call_engine(g, "POST", "/services/create", zn_spec_canary(&facts, g->run));
 }
 
 /* zaned takes the platform's own token for it. */
@@ -476,7 +480,7 @@ static void send_step(struct zn_gate *g, enum step step)
         call_proxy(g, "edge", "/api/auth/check-user-existence/", NULL);
         break;
     case ASK_CANARY: /* the app writes what it is asked for */
-        snprintf(target, sizeof target, "/health?gate=%s", g->nonce);
+        snprintf(target, sizeof target, "/?gate=%s", g->nonce);
         call_proxy(g, "probe", target, "Zane-Dial: " ZN_CANARY ":8080\r\n");
         break;
     case TASKS: /* {"service":["zn-canary"]} */

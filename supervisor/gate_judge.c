@@ -64,7 +64,7 @@ static const char *detail_of(const struct zn_engine_reply *r)
     return zn_json_str(json_array_get(json_object_get(r->json, "errors"), 0), "detail", NULL);
 }
 
-static int answered_200(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
+static int answered_200(const struct zn_engine_reply *r, const char *who, char why[ZN_GATE_WHY])
 {
     const char *detail = detail_of(r);
 
@@ -72,7 +72,7 @@ static int answered_200(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
         return -1;
     if (r->status == 200)
         return 0;
-    return bad(why, "it answers %d%s%.200s", r->status, detail ? ": " : "", detail ? detail : "");
+    return bad(why, "%s answers %d%s%.200s", who, r->status, detail ? ": " : "", detail ? detail : "");
 }
 
 /* Path of the first program that the document names. */
@@ -92,7 +92,7 @@ static bool script_in(struct zn_str body, char ret[ZN_GATE_WHY])
 int zn_gate_judge_page(const struct zn_engine_reply *r, char script[ZN_GATE_WHY],
                        char why[ZN_GATE_WHY])
 {
-    if (answered_200(r, why) < 0)
+    if (answered_200(r, "it", why) < 0)
         return -1;
     if (!is_type(r, "text/html") || !script_in(r->body, script))
         return bad(why, "what came is not the dashboard's page");
@@ -101,7 +101,7 @@ int zn_gate_judge_page(const struct zn_engine_reply *r, char script[ZN_GATE_WHY]
 
 int zn_gate_judge_script(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
 {
-    if (answered_200(r, why) < 0) {
+    if (answered_200(r, "it", why) < 0) {
         char what[ZN_GATE_WHY];
 
         memcpy(what, why, sizeof what);
@@ -114,14 +114,14 @@ int zn_gate_judge_script(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
 
 int zn_gate_judge_api(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
 {
-    if (answered_200(r, why) < 0)
+    if (answered_200(r, "it", why) < 0)
         return -1;
     return json_is_boolean(json_object_get(r->json, "exists"))
                ? 0
                : bad(why, "it answers something else than it was asked");
 }
 
-int zn_gate_judge_canary(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
+int zn_gate_judge_canary(const struct zn_engine_reply *r, const char *run, char why[ZN_GATE_WHY])
 {
     struct zn_str error = r->head ? zn_http_header(r->head, "Zane-Probe-Error") : (struct zn_str){ 0 };
 
@@ -132,6 +132,8 @@ int zn_gate_judge_canary(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
                    error.s);
     if (r->status != 200)
         return bad(why, "it answers %d through the proxy", r->status);
+    if (!r->body.n || !memmem(r->body.s, r->body.n, run, strlen(run)))
+        return bad(why, "another app answers in its place");
     return 0;
 }
 
@@ -139,10 +141,10 @@ int zn_gate_judge_line(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
 {
     const json_t *found = json_object_get(r->json, "found");
 
-    if (answered_200(r, why) < 0)
+    if (answered_200(r, "the API", why) < 0)
         return -1;
     if (!json_is_boolean(found))
-        return bad(why, "it answers something else than it was asked");
+        return bad(why, "the API answers something else than it was asked");
     return json_is_true(found);
 }
 

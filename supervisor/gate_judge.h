@@ -24,7 +24,8 @@ int zn_gate_judge_page(const struct zn_engine_reply *r, char script[ZN_GATE_WHY]
                        char why[ZN_GATE_WHY]);
 int zn_gate_judge_script(const struct zn_engine_reply *r, char why[ZN_GATE_WHY]);
 int zn_gate_judge_api(const struct zn_engine_reply *r, char why[ZN_GATE_WHY]);
-int zn_gate_judge_canary(const struct zn_engine_reply *r, char why[ZN_GATE_WHY]);
+/* run: what the app of this run shows; an app of an earlier one may answer for a moment longer. */
+int zn_gate_judge_canary(const struct zn_engine_reply *r, const char *run, char why[ZN_GATE_WHY]);
 /* 1 the line is there, 0 not yet. */
 int zn_gate_judge_line(const struct zn_engine_reply *r, char why[ZN_GATE_WHY]);
 /* What is known of the app's tasks (GET /tasks), in words; "" if its newest one runs. */

@@ -23,7 +23,7 @@ enum {
     PING_MS = 15 * 1000,
     PAGE_MS = 200, /* at most five states a second go to status pages */
     PAGE_MAX = 256 * 1024,
-    GATE_MS = 150 * 1000
+    GATE_MS = 150 * 1000, GATE_HOLD_MAX_S = 600
 };
 
 static const struct zn_httpd_limits api_limits = {
@@ -166,16 +166,24 @@ static void api_gate(struct zn_server *srv, struct zn_conn *c, const struct zn_r
     reply_json(c, 200, zn_gate_json(srv->s));
 }
 
-/* One round; GET /v1/gate tells of it. */
+/* One round, or as many as fit into hold_s; GET /v1/gate tells of it. */
 static void api_gate_begin(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
                            unsigned component)
 {
-    struct zn_gate_opts once = { .deadline_ms = GATE_MS };
+    struct zn_gate_opts o = { .deadline_ms = GATE_MS };
     struct zn_err err = { 0 };
+    char query[32];
+    long long hold = 0;
 
-    (void)r;
     (void)component;
-    if (zn_gate_start(srv->s, &once, NULL, &err) < 0)
+    snprintf(query, sizeof query, "%.*s", (int)r->query.n, r->query.n ? r->query.s : "");
+    if (r->query.n && (!zn_starts_with(query, "hold_s=") || !zn_parse_i64(query + 7, 0, GATE_HOLD_MAX_S, &hold))) {
+        zn_conn_fail(c, 400, "invalid", "hold_s must be a number of seconds from 0 to %d", GATE_HOLD_MAX_S);
+        return;
+    }
+    o.hold_ms = hold * 1000;
+    o.deadline_ms += 2 * o.hold_ms;
+    if (zn_gate_start(srv->s, &o, NULL, &err) < 0)
         zn_conn_fail(c, err.code == ZN_CONFLICT ? 409 : 500, zn_code_name(err.code), "%s", err.msg);
     else
         reply_json(c, 202, zn_gate_json(srv->s));

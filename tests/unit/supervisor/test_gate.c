@@ -82,7 +82,9 @@ ParameterizedTestParameters(gate, answers)
           "{\"errors\":[{\"detail\":\"no connection to the database\"}]}", -1,
           "it answers 503: no connection to the database" },
         { API, HTML "Zane-Status: page\r\n", "", -1, "zaned-api does not answer" },
-        { CANARY, "HTTP/1.1 200 OK\r\n", "ok", 0, "" },
+        { CANARY, "HTTP/1.1 200 OK\r\n", "<dd>run7</dd>", 0, "" },
+        { CANARY, "HTTP/1.1 200 OK\r\n", "<dd>run6</dd>", -1, "another app answers" },
+        { CANARY, "HTTP/1.1 200 OK\r\n", "", -1, "another app answers" },
         { CANARY, "HTTP/1.1 404 Not Found\r\n", "", -1, "it answers 404 through the proxy" },
         { CANARY, "HTTP/1.1 502 Bad Gateway\r\nZane-Probe-Error: lookup zn-canary: no such host\r\n", "",
           -1, "the proxy does not reach it: lookup zn-canary" },
@@ -90,8 +92,8 @@ ParameterizedTestParameters(gate, answers)
         { LINE, JSON("200 OK"), "{\"found\":true}", 1, "" },
         { LINE, JSON("200 OK"), "{\"found\":false}", 0, "" },
         { LINE, JSON("200 OK"), "{\"found\":\"yes\"}", -1, "something else" },
-        { LINE, JSON("503 Service Unavailable"), AWAY, -1, "it answers 503: log store answered 500" },
-        { LINE, JSON("401 Unauthorized"), "", -1, "it answers 401" },
+        { LINE, JSON("503 Service Unavailable"), AWAY, -1, "the API answers 503: log store answered 500" },
+        { LINE, JSON("401 Unauthorized"), "", -1, "the API answers 401" },
     };
     return cr_make_param_array(struct answer_case, cases, sizeof cases / sizeof *cases);
 }
@@ -107,7 +109,7 @@ static int judge(const struct answer_case *c, const struct zn_engine_reply *r, c
     case API:
         return zn_gate_judge_api(r, why);
     case CANARY:
-        return zn_gate_judge_canary(r, why);
+        return zn_gate_judge_canary(r, "run7", why);
     case LINE:
         return zn_gate_judge_line(r, why);
     }
