@@ -107,8 +107,8 @@ int zn_gate_judge_script(const struct zn_engine_reply *r, char why[ZN_GATE_WHY])
         memcpy(what, why, sizeof what);
         return bad(why, "the page came, but not its program: %.200s", what);
     }
-    if (!is_type(r, "text/javascript") && !is_type(r, "application/javascript"))
-        return bad(why, "the page came, but its program is none");
+    if (!r->body.n || (!is_type(r, "text/javascript") && !is_type(r, "application/javascript")))
+        return bad(why, "the page came, but its program is empty or none");
     return 0;
 }
 
