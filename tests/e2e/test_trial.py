@@ -33,6 +33,7 @@ def worker_is_another(platform, before):
 
 
 def test_a_deployment_waits_until_the_trial_is_over(platform, trial):
+    platform.login()  # what other tests did to the session is no matter of this one
     first = platform.deploy(SERVICE, image=platform.tags["example"], port=8080)
     assert first["status"] == "HEALTHY", first
     domain = first["urls"][0]["domain"]
