@@ -122,11 +122,15 @@ static void load_done(void *arg, const struct zn_engine_reply *r)
     look_for_image(op);
 }
 
+void zn_boot_archive(const struct zn_supervisor *s, const char *image, char ret[ZN_ARCHIVE_MAX])
+{
+    snprintf(ret, ZN_ARCHIVE_MAX, "%s/%s.tar", s->config.images, image);
+}
+
 static void load_image(struct zn_boot_op *op)
 {
     struct zn_supervisor *s = op->s;
-    const char *image = def_of(op)->image;
-    char path[256];
+    char path[ZN_ARCHIVE_MAX];
 
     /* One load at a time, in boot order: the proxy shows the status page while the rest loads. */
     for (unsigned i = 0; i < ZN_C_MAX; i++) {
@@ -142,7 +146,7 @@ static void load_image(struct zn_boot_op *op)
         zn_timer_set(s->loop, &op->again, CADDY_LOOK_MS);
         return;
     }
-    snprintf(path, sizeof path, "%s/%s.tar", s->config.images, image);
+    zn_boot_archive(s, def_of(op)->image, path);
     op->image = ZN_IMG_LOAD;
     zn_supervisor_say(s, op->id, "loading the image");
     zn_info("loading image=%s from=%s", s->facts[op->id].image, path);
@@ -173,21 +177,31 @@ static void image_done(void *arg, const struct zn_engine_reply *r)
     load_image(op);
 }
 
-/* NAME.json beside the archive: id and version of the image. */
-static int read_facts(struct zn_boot_op *op, struct zn_err *err)
+int zn_boot_image(const struct zn_supervisor *s, const char *image, json_t **ret, struct zn_err *err)
 {
-    struct zn_facts *f = &op->s->facts[op->id];
-    char path[256];
+    char path[ZN_ARCHIVE_MAX];
     zn_auto_buf struct zn_buf text = ZN_BUF(65536);
     zn_auto_json doc = NULL;
 
-    snprintf(path, sizeof path, "%s/%s.json", op->s->config.images, def_of(op)->image);
+    snprintf(path, sizeof path, "%s/%s.json", s->config.images, image);
     if (zn_read_file(path, &text, err) < 0 || zn_json_parse(text.mem, text.len, &doc, err) < 0)
-        return zn_wrap(err, "image %s", def_of(op)->image);
+        return zn_wrap(err, "image %s", image);
     const char *id = zn_json_str(doc, "id", "");
     if (!zn_starts_with(id, "sha256:") || strlen(id) != 71)
         return zn_fail(err, ZN_INVALID, "%s: id is not a sha256 digest", path);
-    snprintf(f->image, sizeof f->image, "%s", id);
+    *ret = ZN_TAKE(doc);
+    return 0;
+}
+
+/* Id and version of the wanted image. */
+static int read_facts(struct zn_boot_op *op, struct zn_err *err)
+{
+    struct zn_facts *f = &op->s->facts[op->id];
+    zn_auto_json doc = NULL;
+
+    if (zn_boot_image(op->s, def_of(op)->image, &doc, err) < 0)
+        return -1;
+    snprintf(f->image, sizeof f->image, "%s", zn_json_str(doc, "id", ""));
     const char *colon = strrchr(zn_json_str(doc, "tag", ""), ':');
     if (colon)
         snprintf(op->s->version, sizeof op->s->version, "%s", colon + 1);

@@ -79,6 +79,10 @@ void zn_boot_lost(struct zn_supervisor *s);
 void zn_boot_images(struct zn_supervisor *s);
 /* Carries out ZN_DO_START; the outcome comes by the watcher, or as ZN_EV_EXITED. */
 void zn_boot_start(struct zn_supervisor *s, unsigned component);
+/* NAME.json beside an image's archive (new reference; its id is a digest), and the archive. */
+enum { ZN_ARCHIVE_MAX = 256 };
+int zn_boot_image(const struct zn_supervisor *s, const char *image, json_t **ret, struct zn_err *err);
+void zn_boot_archive(const struct zn_supervisor *s, const char *image, char ret[ZN_ARCHIVE_MAX]);
 /* Facts for specs with this component's image. */
 struct zn_spec_facts zn_boot_facts(struct zn_supervisor *s, const char *image);
 /* Hash of the spec that the component should run with; false while its image is not there. */

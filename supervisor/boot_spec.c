@@ -92,7 +92,7 @@ static json_t *mounts(enum zn_component_id id, const struct zn_component_def *de
         socket_dir(list, "zn-postgres-run", "/run/postgresql", def->uid);
     if (id == ZN_C_CADDY || id == ZN_C_API)
         bind(list, "/run/zane-status", true, c->run, "/status");
-    if (id == ZN_C_API)
+    if (id == ZN_C_API || id == ZN_C_WORKER)
         bind(list, "/run/zane-view", true, c->run, "/view");
     if (id == ZN_C_CADDY || id == ZN_C_API || id == ZN_C_WORKER)
         bind(list, "/run/caddy", false, c->run, "/caddy");
@@ -229,4 +229,26 @@ json_t *zn_spec_migration(const struct zn_spec_facts *f)
     };
 
     return service(ZN_C_MAX, &def, f);
+}
+
+json_t *zn_spec_canary(const struct zn_spec_facts *f, const char *run)
+{
+    static const struct zn_component_def def = { .name = "canary", .image = "example", .cap_mib = 32,
+                                                 .edge = true, .stop_s = 1 };
+    /* No user can have this service id; what it writes is the platform's own. */
+    static const char tag[] = "{\"service_id\":\"" ZN_CANARY "\",\"deployment_id\":\"gate\","
+                              "\"source\":\"SYSTEM\"}";
+    json_t *spec = service(ZN_C_MAX, &def, f), *task = json_object_get(spec, "TaskTemplate");
+
+    put(json_object_get(json_object_get(task, "ContainerSpec"), "Env"), "ZANE_DEPLOYMENT_HASH", run);
+    /* As a user's service: the engine starts it again, and its lines go the way of all apps' lines. */
+    json_object_set_new(task, "RestartPolicy", json_pack("{s:s,s:I}", "Condition", "any", "Delay",
+                                                         (json_int_t)SECOND_NS));
+    json_object_set_new(task, "LogDriver",
+                        json_pack("{s:s,s:{s:o,s:s,s:s,s:s,s:s}}", "Name", "fluentd", "Options",
+                                  "fluentd-address",
+                                  json_sprintf("unix://%s/logs/fluent.sock", f->config->run),
+                                  "fluentd-request-ack", "false", "fluentd-sub-second-precision",
+                                  "true", "fluentd-retry-wait", "200ms", "tag", tag));
+    return spec;
 }

@@ -26,5 +26,8 @@ json_t *zn_spec_component(enum zn_component_id id, const struct zn_spec_facts *f
                           char hash[ZN_SPEC_HASH]);
 /* The one-shot service zn-migrate. */
 json_t *zn_spec_migration(const struct zn_spec_facts *f);
+/* The app that the gate looks at: the image `example` on zn-edge, logging as a user's service does. It shows run. */
+#define ZN_CANARY "zn-canary" /* the service, and where its lines are in the log store */
+json_t *zn_spec_canary(const struct zn_spec_facts *f, const char *run);
 
 #endif

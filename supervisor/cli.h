@@ -32,6 +32,7 @@ int cli_watch(const struct cli *cli, bool json);
 int cli_stop(const struct cli *cli, int argc, char **argv);
 int cli_retry(const struct cli *cli, int argc, char **argv);
 int cli_setup_token(const struct cli *cli, int argc, char **argv);
+int cli_doctor(const struct cli *cli, int argc, char **argv);
 int cli_rotate_keys(const struct cli *cli, int argc, char **argv);
 
 #endif

@@ -18,15 +18,15 @@
 #include "base/json.h"
 #include "base/log.h"
 
-enum { LANE_CALL, LANE_UPLOAD, LANE_STREAM, LANE_MAX };
+enum { LANE_CALL, LANE_UPLOAD, LANE_STREAM, LANE_OTHER, LANE_MAX };
 enum { UPLOAD_STEP = 256 * 1024, PING_FIRST_MS = 100, PING_MAX_MS = 5000, PING_DEADLINE_MS = 5000 };
 
-static const unsigned lane_slots[LANE_MAX] = { ZN_ENGINE_SLOTS, 1, 8 };
+static const unsigned lane_slots[LANE_MAX] = { ZN_ENGINE_SLOTS, 1, 8, ZN_ENGINE_OTHER_SLOTS };
 
 struct job {
     struct job *next;
     struct zn_engine *engine;
-    struct zn_engine_call call; /* target, upload: our copies; body: our reference */
+    struct zn_engine_call call; /* texts but method: our copies; body: our reference */
     int lane;
     bool raw_target;            /* no API version in front */
     bool in_sink, dead;         /* cancelled from inside its own sink */
@@ -72,6 +72,9 @@ static void job_free(struct job *j)
     json_decref(j->call.body);
     free((void *)(uintptr_t)j->call.target);
     free((void *)(uintptr_t)j->call.upload);
+    free((void *)(uintptr_t)j->call.socket);
+    free((void *)(uintptr_t)j->call.host);
+    free((void *)(uintptr_t)j->call.headers);
     free(j);
 }
 
@@ -100,6 +103,11 @@ static void engine_down(struct zn_engine *e, const char *why)
     zn_timer_set(e->loop, &e->kick, 0);
 }
 
+static const char *path_of(const struct job *j)
+{
+    return j->call.socket ? j->call.socket : j->engine->path;
+}
+
 static void status_error(const struct job *j, const json_t *json, struct zn_err *err)
 {
     const char *text = zn_json_str(json, "message", NULL);
@@ -113,9 +121,9 @@ static void status_error(const struct job *j, const json_t *json, struct zn_err 
     if (text)
         zn_fail(err, code, "%s", text);
     else
-        zn_fail(err, code, "engine answered %d to %s %s: %.*s", status, j->call.method,
-                j->call.target, (int)(j->in.len < 120 ? j->in.len : 120),
-                j->in.mem ? j->in.mem : "");
+        zn_fail(err, code, "%s answered %d to %s %s: %.*s", j->call.socket ? path_of(j) : "engine",
+                status, j->call.method, j->call.target,
+                (int)(j->in.len < 120 ? j->in.len : 120), j->in.mem ? j->in.mem : "");
     /* A stale Version.Index is a 500 with these words (reference, appliance 5.2). */
     if (strstr(err->msg, "update out of sequence"))
         err->code = ZN_BUSY;
@@ -157,15 +165,15 @@ static void job_fail(struct job *j, struct zn_err *err)
     zn_timer_set(e->loop, &e->kick, 0);
 }
 
-/* The connection broke: the engine is taken for gone until it answers a ping again. */
+/* The connection broke: the engine, if it was its, is taken for gone until it answers a ping again. */
 static void job_lost(struct job *j, int errnum, const char *what)
 {
-    struct zn_engine *e = j->engine;
     struct zn_err err = { 0 };
 
-    zn_fail_errno(&err, errnum, "%s %s", what, e->path);
+    zn_fail_errno(&err, errnum, "%s %s", what, path_of(j));
     err.code = ZN_UNAVAILABLE;
-    engine_down(e, err.msg);
+    if (!j->call.socket)
+        engine_down(j->engine, err.msg);
     job_fail(j, &err);
 }
 
@@ -174,8 +182,9 @@ static void job_late(void *arg)
     struct job *j = arg;
     struct zn_err err = { 0 };
 
-    zn_fail(&err, ZN_UNAVAILABLE, "%s %s: no answer from the engine within %lld ms",
-            j->call.method, j->call.target, (long long)j->call.deadline_ms);
+    zn_fail(&err, ZN_UNAVAILABLE, "%s %s: no answer from %s within %lld ms", j->call.method,
+            j->call.target, j->call.socket ? path_of(j) : "the engine",
+            (long long)j->call.deadline_ms);
     job_fail(j, &err);
 }
 
@@ -271,7 +280,7 @@ static int job_connect(struct job *j)
     j->watch.fd = fd;
     if (fd < 0)
         return -1;
-    memcpy(sa.sun_path, j->engine->path, sizeof sa.sun_path);
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path_of(j));
     return connect(fd, (struct sockaddr *)&sa, sizeof sa);
 }
 
@@ -292,8 +301,9 @@ static int job_format(struct job *j)
 {
     char target[2048];
     zn_auto_mem char *text = j->call.body ? json_dumps(j->call.body, JSON_COMPACT) : NULL;
-    struct zn_http_req req = { .unix_path = j->engine->path, .method = j->call.method,
-                               .target = target, .body_len = text ? strlen(text) : 0 };
+    struct zn_http_req req = { .unix_path = path_of(j), .method = j->call.method,
+                               .target = target, .body_len = text ? strlen(text) : 0,
+                               .host_header = j->call.host, .headers = j->call.headers };
     int n = j->raw_target ? snprintf(target, sizeof target, "%s", j->call.target)
                           : snprintf(target, sizeof target, "/v1.%d%s", j->engine->api,
                                      j->call.target);
@@ -370,6 +380,24 @@ static void kick(void *arg)
     }
 }
 
+static const char *copy(const char *text)
+{
+    char *ret = text ? strdup(text) : NULL;
+
+    if (text && !ret)
+        zn_bug("out of memory");
+    return ret;
+}
+
+static void copy_texts(struct zn_engine_call *c)
+{
+    c->target = copy(c->target);
+    c->upload = copy(c->upload);
+    c->socket = copy(c->socket);
+    c->host = copy(c->host);
+    c->headers = copy(c->headers);
+}
+
 static void enqueue(struct zn_engine *e, const struct zn_engine_call *call, bool raw)
 {
     struct job *j = calloc(1, sizeof *j);
@@ -378,13 +406,13 @@ static void enqueue(struct zn_engine *e, const struct zn_engine_call *call, bool
         zn_bug("engine queue: %u calls wait", e->nwaiting);
     j->engine = e;
     j->call = *call;
-    j->call.target = strdup(call->target);
-    j->call.upload = call->upload ? strdup(call->upload) : NULL;
-    if (!j->call.target || (call->upload && !j->call.upload))
-        zn_bug("out of memory");
+    copy_texts(&j->call);
     if (!j->call.deadline_ms && !call->sink)
         j->call.deadline_ms = ZN_ENGINE_DEADLINE_MS;
-    j->lane = call->upload ? LANE_UPLOAD : call->sink ? LANE_STREAM : LANE_CALL;
+    j->lane = call->socket   ? LANE_OTHER
+              : call->upload ? LANE_UPLOAD
+              : call->sink   ? LANE_STREAM
+                             : LANE_CALL;
     j->raw_target = raw;
     j->watch = (struct zn_watch){ .fd = -1, .fn = job_event, .arg = j };
     j->deadline = (struct zn_timer){ .fn = job_late, .arg = j };
@@ -400,7 +428,7 @@ static void enqueue(struct zn_engine *e, const struct zn_engine_call *call, bool
 
 void zn_engine_send(struct zn_engine *e, const struct zn_engine_call *call)
 {
-    enqueue(e, call, false);
+    enqueue(e, call, call->socket);
 }
 
 char *zn_engine_filtered(const char *path, json_t *filters)

@@ -17,6 +17,7 @@ struct zn_engine;
 
 enum {
     ZN_ENGINE_SLOTS = 6,        /* calls at a time */
+    ZN_ENGINE_OTHER_SLOTS = 4,  /* of them to other servers, beside those */
     ZN_ENGINE_QUEUE = 512,      /* calls that may wait */
     ZN_ENGINE_API_MIN = 41,     /* 1.41: CapabilityDrop in service specs */
     ZN_ENGINE_API_MAX = 48,
@@ -41,6 +42,10 @@ struct zn_engine_call {
     const char *upload;           /* file sent as the body (application/x-tar); copied */
     int64_t deadline_ms;          /* 0 = ZN_ENGINE_DEADLINE_MS; streams: longest silence, 0 = none */
     size_t max_body;              /* 0 = 4 MiB */
+    /* Another server's unix socket instead of the engine's (copied, as host and headers): the target is
+     * sent as it is, such calls have a lane of their own, and what becomes of them says nothing about
+     * the engine. host: NULL = "localhost"; headers: more lines, each ended by CRLF, or NULL. */
+    const char *socket, *host, *headers;
     zn_http_sink sink;            /* a stream: bytes go here, done comes at its end */
     zn_engine_done done;
     void *arg;                    /* of sink and done; also names the owner for cancel */

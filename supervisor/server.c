@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "supervisor/boot.h"
 #include "supervisor/events.h"
+#include "supervisor/gate.h"
 #include "supervisor/health.h"
 #include "supervisor/httpd.h"
 #include "supervisor/status.h"
@@ -21,7 +22,8 @@
 enum {
     PING_MS = 15 * 1000,
     PAGE_MS = 200, /* at most five states a second go to status pages */
-    PAGE_MAX = 256 * 1024
+    PAGE_MAX = 256 * 1024,
+    GATE_MS = 150 * 1000, GATE_HOLD_MAX_S = 600
 };
 
 static const struct zn_httpd_limits api_limits = {
@@ -156,6 +158,37 @@ static void api_keys_drop(struct zn_server *srv, struct zn_conn *c, const struct
     keys_begin(srv, c, true);
 }
 
+static void api_gate(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                     unsigned component)
+{
+    (void)r;
+    (void)component;
+    reply_json(c, 200, zn_gate_json(srv->s));
+}
+
+/* One round, or as many as fit into hold_s; GET /v1/gate tells of it. */
+static void api_gate_begin(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
+                           unsigned component)
+{
+    struct zn_gate_opts o = { .deadline_ms = GATE_MS };
+    struct zn_err err = { 0 };
+    char query[32];
+    long long hold = 0;
+
+    (void)component;
+    snprintf(query, sizeof query, "%.*s", (int)r->query.n, r->query.n ? r->query.s : "");
+    if (r->query.n && (!zn_starts_with(query, "hold_s=") || !zn_parse_i64(query + 7, 0, GATE_HOLD_MAX_S, &hold))) {
+        zn_conn_fail(c, 400, "invalid", "hold_s must be a number of seconds from 0 to %d", GATE_HOLD_MAX_S);
+        return;
+    }
+    o.hold_ms = hold * 1000;
+    o.deadline_ms += 2 * o.hold_ms;
+    if (zn_gate_start(srv->s, &o, NULL, &err) < 0)
+        zn_conn_fail(c, err.code == ZN_CONFLICT ? 409 : 500, zn_code_name(err.code), "%s", err.msg);
+    else
+        reply_json(c, 202, zn_gate_json(srv->s));
+}
+
 /* {id} in a path stands for the name of a component. What view.sock has lets zaned-api read, and start again what is
  * held; it can stop nothing. */
 static const struct api_route {
@@ -171,6 +204,8 @@ static const struct api_route {
     { "GET", "/v1/keys", NULL, api_keys, false },
     { "POST", "/v1/keys/rotate", NULL, api_keys_rotate, false },
     { "POST", "/v1/keys/drop-old", NULL, api_keys_drop, false },
+    { "GET", "/v1/gate", NULL, api_gate, false },
+    { "POST", "/v1/gate", NULL, api_gate_begin, false },
 };
 
 /* True if the path is the route's; id gets what stands for {id}. */

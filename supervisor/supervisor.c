@@ -10,6 +10,7 @@
 #include "supervisor/boot.h"
 #include "supervisor/edge.h"
 #include "supervisor/engine.h"
+#include "supervisor/gate.h"
 #include "supervisor/watch.h"
 
 enum { TICK_MS = 200 };
@@ -225,7 +226,8 @@ int zn_supervisor_init(struct zn_supervisor *s, const struct zn_config *config,
     }
     block(s);
     if (zn_engine_open(loop, config->engine, engine_state, s, &s->engine, err) < 0 ||
-        zn_boot_open(s, err) < 0 || zn_watcher_open(s, err) < 0 || zn_edge_open(s, err) < 0) {
+        zn_boot_open(s, err) < 0 || zn_watcher_open(s, err) < 0 || zn_edge_open(s, err) < 0 ||
+        zn_gate_open(s, err) < 0) {
         zn_supervisor_done(s);
         return -1;
     }
@@ -241,6 +243,7 @@ void zn_supervisor_start(struct zn_supervisor *s)
 void zn_supervisor_done(struct zn_supervisor *s)
 {
     zn_timer_clear(s->loop, &s->tick);
+    zn_gate_close(s);
     zn_edge_close(s);
     zn_boot_close(s);
     zn_watcher_close(s);
@@ -264,6 +267,7 @@ int zn_supervisor_retry(struct zn_supervisor *s, enum zn_component_id id, struct
 
 void zn_supervisor_stop(struct zn_supervisor *s)
 {
+    zn_gate_cancel(s);
     zn_boot_stop(s);
 }
 

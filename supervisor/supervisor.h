@@ -50,6 +50,7 @@ struct zn_facts {
 struct zn_boot;  /* preparation and the calls under way: boot.c */
 struct zn_watcher; /* polling of tasks, events, checks, memory: watch.c */
 struct zn_edge;  /* attachment of caddy to environment networks: edge.c */
+struct zn_gate;  /* whether all of it works for people: gate.c */
 
 struct zn_supervisor {
     struct zn_config config;
@@ -77,6 +78,7 @@ struct zn_supervisor {
     struct zn_boot *boot;
     struct zn_watcher *watcher;
     struct zn_edge *edge;
+    struct zn_gate *gate;
     void (*stopped)(void *arg); /* main.c: the graceful stop is done */
     void *stopped_arg;
 };

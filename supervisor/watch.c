@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "supervisor/boot.h"
 #include "supervisor/edge.h"
+#include "supervisor/gate.h"
 #include "supervisor/watch_internal.h"
 
 enum { POLL_MS = 2000, FAST_MS = 150, HINT_MS = 30, HINT_WINDOW_MS = 3000, NO_TASK_MS = 30000,
@@ -212,6 +213,7 @@ static void judge(struct zn_watcher *w, json_t *tasks)
     }
     w->survey = false;
     zn_supervisor_stage(s, ZN_STAGE_RUN);
+    zn_gate_tidy(s);
     zn_watch_events(w);
     zn_boot_images(s);
     /* Before anything is wanted: else dependents would start as if they needed nobody. */

@@ -12,6 +12,8 @@ static const struct command {
 } commands[] = {
     { "status", "status [COMPONENT] [--watch] [--json]",
       "what runs, how it is and what is wrong; --watch stays and shows changes", cli_status },
+    { "doctor", "doctor [--for SECONDS]",
+      "try the platform out as its users do: page, API, an app, its log", cli_doctor },
     { "retry", "retry COMPONENT", "start a held or waiting component at once", cli_retry },
     { "stop", "stop", "stop the platform in good order; data is kept", cli_stop },
     { "setup-token", "setup-token", "the one-time token for making the first administrator",

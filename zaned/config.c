@@ -52,6 +52,7 @@ static const struct option options[] = {
     T("ZN_WEB", web_dir, "/usr/share/zaned/web", "folder of the dashboard's files"),
     T("ZN_HANDOFF", handoff, "/run/zane-logs/handoff.sock", "supervisor's log hand-over socket"),
     T("ZN_SUPERVISOR", supervisor, "/run/zane-view/view.sock", "the supervisor's socket for reading"),
+    T("ZN_TRIAL", trial, "/run/zane-view/trial", "file that is there while an upgrade is on trial"),
     T("ZN_STATE_DIR", state_dir, "/var/lib/zaned", "folder of the collector's buffer"),
     T("ZN_SECRETS", secrets_dir, "/run/secrets", "folder with one file for each secret"),
     T("ZN_MIGRATIONS", migrations_dir, "/usr/share/zaned/migrations", "folder of migrations"),

@@ -3,8 +3,10 @@
 #ifndef ZN_CONFIG_H
 #define ZN_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
@@ -25,6 +27,7 @@ struct zn_config {
     const char *web_dir;       /* index.html and assets/ of the dashboard; they may be absent */
     const char *handoff;       /* path of the supervisor's log hand-over socket */
     const char *supervisor;    /* path of the supervisor's socket for reading */
+    const char *trial;         /* file that is there while an upgrade is on trial */
     const char *state_dir;     /* the collector's buffer */
     const char *secrets_dir, *migrations_dir;
     const char *listen;        /* address the role binds, "0.0.0.0" */
@@ -38,6 +41,11 @@ struct zn_config {
  * ZN_INVALID and named. */
 int zn_config_load(struct zn_config *ret, struct zn_err *err);
 void zn_config_done(struct zn_config *cfg);
+/* An upgrade is on trial: what is written now may be undone, so nobody is to write. */
+static inline bool zn_on_trial(const struct zn_config *cfg)
+{
+    return access(cfg->trial, F_OK) == 0;
+}
 void zn_config_help(FILE *out);
 
 /* Secret `name` from the secrets directory; heap string for zn_secret_free. */

@@ -29,6 +29,7 @@
 enum { ACTIVITY_THREADS = 8, DB_CONNS = 12, PORT = 8081 };
 static const int64_t LINES_MS = 500, LINES_MAX_MS = 10000;
 static const int64_t RETENTION_S = 7 * 86400, DRAIN_MS = 5000, READY_PING_MS = 2000;
+static const int64_t TRIAL_LOOK_MS = 500, TRIAL_ROUTES_MS = 5000;
 
 /* All parts of the role; each is NULL until it was started. */
 struct worker_role {
@@ -46,6 +47,7 @@ struct worker_role {
     struct zn_periodic *shipper; /* of the build log's lines */
     int wake; /* eventfd: the start-up wait stops */
     atomic_bool stop;
+    atomic_bool on_trial; /* nothing works on deployments yet */
 };
 
 static bool pause_for(struct worker_role *r, int64_t ms)
@@ -66,7 +68,7 @@ static void readyz(struct worker_role *r, struct zn_reply *reply)
 
     if (zn_sql_once(r->work.store, ZN_SQL_PING, ZN_P0, &res, &err) < 0)
         bad = "postgres";
-    else if (!r->worker || zt_client_ping(r->work.temporal, READY_PING_MS, &err) < 0)
+    else if ((!r->worker && !atomic_load(&r->on_trial)) || zt_client_ping(r->work.temporal, READY_PING_MS, &err) < 0)
         bad = "temporal";
     if (bad)
         zn_reply_json(reply, 503, json_pack("{s:b,s:s,s:s}", "ready", 0, "waits_for", bad, "reason",
@@ -213,6 +215,39 @@ static bool await_namespace(struct worker_role *r)
     }
 }
 
+/* An upgrade on trial may be undone, and everything that is written to the database with it: until it is decided no
+ * workflow goes on, nothing is delivered, scheduled, watched or put right. The proxy is a new one and needs its routes,
+ * which come from the database and go to it alone. False if the role is stopped meanwhile. */
+static bool await_end_of_trial(struct worker_role *r)
+{
+    int64_t routes_ms = 0;
+
+    for (; zn_on_trial(r->cfg); atomic_store(&r->on_trial, true)) {
+        struct zn_err err = { 0 };
+
+        if (!atomic_load(&r->on_trial))
+            zn_info("an upgrade is on trial: deployments wait until it is decided");
+        if (zn_now_ms() >= routes_ms) {
+            if (zn_route_sync(&r->work, &err) < 0)
+                zn_warn("routes of the proxy: %s", err.msg);
+            routes_ms = zn_now_ms() + TRIAL_ROUTES_MS;
+        }
+        if (!pause_for(r, TRIAL_LOOK_MS))
+            return false;
+    }
+    if (atomic_load(&r->on_trial))
+        zn_info("the upgrade is decided: deployments go on");
+    return true;
+}
+
+/* Everything that changes something by itself. */
+static int start_keepers(struct worker_role *r, struct zn_err *err)
+{
+    if (zn_reconciler_start(&r->work, &r->reconciler, err) < 0 || zn_monitor_start(&r->work, &r->monitor, err) < 0)
+        return -1;
+    return start_shipper(r, err);
+}
+
 static int start_worker(struct worker_role *r, struct zn_err *err)
 {
     struct zt_worker_config c = { .client = r->work.temporal,
@@ -248,15 +283,22 @@ static void ensure_schedule(struct worker_role *r)
     }
 }
 
-/* What can be had only once Temporal is there runs beside the signal wait. */
+/* What has to wait for the end of a trial, or for Temporal, runs beside the signal wait. */
 static void *late_main(void *arg)
 {
     struct worker_role *r = arg;
     struct zn_err err = { 0 };
+    int ret = 0;
 
-    if (!await_namespace(r))
+    if (!await_end_of_trial(r))
         return NULL;
-    if (start_worker(r, &err) < 0) {
+    ret = start_keepers(r, &err);
+    if (ret == 0 && !await_namespace(r))
+        return NULL;
+    if (ret == 0)
+        ret = start_worker(r, &err);
+    atomic_store(&r->on_trial, false);
+    if (ret < 0) {
         zn_error("worker: %s", err.msg);
         kill(getpid(), SIGTERM);
         return NULL;
@@ -320,10 +362,9 @@ int zn_worker_main(const struct zn_config *cfg)
         release(&r);
         return 1;
     }
-    if (zn_reconciler_start(&r.work, &r.reconciler, &err) < 0 ||
-        zn_monitor_start(&r.work, &r.monitor, &err) < 0 || start_shipper(&r, &err) < 0 ||
-        pthread_create(&late, NULL, late_main, &r)) {
-        zn_error("worker: starting threads failed: %s", err.msg);
+    if (pthread_create(&late, NULL, late_main, &r)) {
+        zn_error("worker: its thread could not be started");
+        release(&r);
         return 1;
     }
     wait_for_signal(&set);

@@ -14,6 +14,7 @@
 #include "zaned/api/idempotency.h"
 #include "zaned/api/limits.h"
 #include "zaned/api/web.h"
+#include "zaned/config.h"
 
 enum { SEGMENTS_MAX = 24, METHODS_TEXT = 64 };
 
@@ -180,6 +181,19 @@ static bool web_answers(const struct zn_app *app, struct zn_request *req, struct
     return zn_host_is_ours(app->api->cfg, req) && zn_web_answer(app->api->web, req, reply);
 }
 
+/* While an upgrade is on trial: what this would write is undone with it, if it is. Not so log lines, which go to Loki. */
+static bool kept_out(const struct zn_app *app, const struct zn_route *r)
+{
+    return strcmp(r->method, "GET") != 0 && r->scope != ZN_SCOPE_INGEST && zn_on_trial(app->api->cfg);
+}
+
+static void refuse_on_trial(struct zn_reply *reply)
+{
+    zn_reply_header(reply, "Retry-After", "5");
+    zn_reply_error(reply, 503, "upgrading", "An upgrade is being checked; changes are accepted again in a moment.",
+                   NULL);
+}
+
 static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, size_t *body_max,
                      struct zn_reply *reply)
 {
@@ -187,7 +201,9 @@ static void on_route(void *self, struct zn_request *req, enum zn_lane *lane, siz
     const struct zn_route *r = find(self, req, allow);
     struct target *t = r ? zn_arena_alloc(req->arena, sizeof *t) : NULL;
 
-    if (t) {
+    if (r && kept_out(self, r)) {
+        refuse_on_trial(reply);
+    } else if (t) {
         t->route = r;
         t->quick = is_quick(self, req, t);
         req->route = t;

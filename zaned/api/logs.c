@@ -169,6 +169,43 @@ static int search(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
     return answer(c, &q, reply, err);
 }
 
+/* --- the gate --------------------------------------------------------------------------------------- */
+
+/* The supervisor's own app writes lines under this name (supervisor/boot_spec.h); no service of a user can have it. */
+static const char canary[] = "zn-canary";
+static const int64_t CANARY_AGE_NS = 600 * 1000000000LL;
+
+struct nonce_query {
+    const char *nonce;
+};
+static const char *check_nonce(const void *val)
+{
+    const char *v = *(const char *const *)val;
+
+    return v[strspn(v, "0123456789abcdef")] ? "Must be 16 to 64 digits of a hexadecimal number." : NULL;
+}
+static const struct zn_jfield nonce_query[] = {
+    ZN_J(nonce_query, nonce, STR, .required = true, .min = 16, .max = 64, .check = check_nonce),
+};
+
+/* Whether a line that the app was asked to write has come all the way. */
+static int gate_line(struct zn_call *c, struct zn_reply *reply, struct zn_err *err)
+{
+    struct nonce_query in = { 0 };
+    int64_t now = zn_wall_ns();
+    zn_auto_json page = NULL;
+
+    if (zn_call_query(c, &in, NULL, err) < 0)
+        return -1;
+    struct zn_search q = { .service_id = canary, .text = in.nonce, .sources = ZN_SEARCH_SYSTEM,
+                           .after = now - CANARY_AGE_NS, .per_page = 1 };
+    if (zn_search(c->api->loki, &q, now, &page, err) < 0)
+        return -1;
+    zn_reply_json(reply, 200,
+                  json_pack("{s:b}", "found", json_array_size(json_object_get(page, "results")) > 0));
+    return 0;
+}
+
 /* --- live ------------------------------------------------------------------------------------------- */
 
 struct tail_query {
@@ -245,6 +282,10 @@ const struct zn_route zn_log_routes[] = {
       .throttle = ZN_THROTTLE_NONE, .body_max = ZN_INGEST_BODY_MAX, .name = "log_ingest",
       .summary = "Take log lines from a collector", .body_schema = "LogBatch",
       .answers = { { 200, "IngestResult" } } },
+    { .method = "GET", .path = "/api/_gate/logs", .scope = ZN_SCOPE_INGEST, .handler = gate_line,
+      .throttle = ZN_THROTTLE_NONE, .name = "gate_log_line",
+      .summary = "Whether a line of the platform's own test app is in the log store; asked by the supervisor",
+      .query = ZN_FIELDS(nonce_query), .answers = { { 200, "LineFound" } } },
     { .method = "GET", .path = "/api/search/logs", .scope = ZN_SCOPE_MEMBER, .handler = search,
       .name = "log_search", .summary = "Search the log lines of a service or deployment",
       .query = ZN_FIELDS(search_query), .answers = { { 200, "LogPage" } } },

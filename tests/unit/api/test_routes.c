@@ -7,7 +7,8 @@
 #include "zaned/api/api.h"
 #include "zaned/config.h"
 
-static struct zn_config cfg = { .root_domain = "apps.test", .app_domain = "dash.test" };
+static struct zn_config cfg = { .root_domain = "apps.test", .app_domain = "dash.test",
+                                .trial = "/nowhere/trial" };
 static struct zn_api api = { .cfg = &cfg, .ingest_token = "right", .setup_token = "setup" };
 
 struct exchange {
@@ -129,6 +130,33 @@ Test(routes, wrong_method_names_the_right_ones)
     ask(&x, "GET", "/api/nothing", "dash.test", NULL, NULL);
     cr_expect(x.reply.status == 404 && says(&x, "not_found"));
     done(&x);
+}
+
+Test(routes, while_an_upgrade_is_on_trial_only_log_lines_are_taken)
+{
+    unsigned refused = 0, read = 0;
+
+    EACH_ROUTE(r)
+    {
+        bool changes = strcmp(r->method, "GET") != 0 && strcmp(r->path, "/api/logs/ingest") != 0;
+        struct exchange x;
+        char path[256];
+
+        if (!changes && r->scope == ZN_SCOPE_PUBLIC)
+            continue; /* needs a database */
+        cfg.trial = "/"; /* is there */
+        concrete(r->path, path, sizeof path);
+        ask(&x, r->method, path, "dash.test", NULL, NULL);
+        cfg.trial = "/nowhere/trial";
+        cr_expect_eq(x.reply.status, changes ? 503 : 401, "%s %s: %d", r->method, r->path, x.reply.status);
+        cr_expect_eq(says(&x, "upgrading"), changes, "%s %s", r->method, r->path);
+        cr_expect(!changes || strcmp(x.reply.headers[0].name, "Retry-After") == 0);
+        refused += changes;
+        read += !changes;
+        done(&x);
+    }
+    cr_assert_gt(refused, 60);
+    cr_assert_gt(read, 30);
 }
 
 Test(routes, foreign_host_is_refused)

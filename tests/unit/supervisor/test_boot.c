@@ -72,6 +72,28 @@ Test(spec, every_component_is_confined_and_has_all_its_secrets)
     }
 }
 
+Test(spec, the_app_of_the_gate_logs_as_an_app_does_under_a_name_that_none_can_have)
+{
+    struct zn_spec_facts f = facts();
+    zn_auto_json spec = zn_spec_canary(&f, "run7");
+    json_t *task = json_object_get(spec, "TaskTemplate"), *driver = json_object_get(task, "LogDriver");
+    json_t *options = json_object_get(driver, "Options");
+    zn_auto_json tag = json_loads(zn_json_str(options, "tag", ""), 0, NULL);
+
+    cr_assert_str_eq(zn_json_str(spec, "Name", ""), ZN_CANARY);
+    cr_assert_str_eq(zn_json_str(driver, "Name", ""), "fluentd");
+    cr_assert_str_eq(zn_json_str(options, "fluentd-address", ""), "unix:///run/zane/logs/fluent.sock");
+    cr_assert_str_eq(zn_json_str(options, "fluentd-request-ack", ""), "false");
+    cr_assert_str_eq(zn_json_str(tag, "service_id", ""), ZN_CANARY);
+    cr_assert_str_eq(zn_json_str(tag, "source", ""), "SYSTEM");
+    cr_assert_eq(json_array_size(json_object_get(task, "Networks")), 1);
+    cr_assert_str_eq(zn_json_str(json_array_get(json_object_get(task, "Networks"), 0), "Target", ""), "zn-edge");
+    cr_assert_null(json_object_get(json_object_get(spec, "Labels"), "zane.managed"), "it is nobody's service");
+    cr_assert_str_eq(json_string_value(json_array_get(json_object_get(container(spec), "Env"), 0)),
+                     "ZANE_DEPLOYMENT_HASH=run7");
+    cr_assert_eq(json_array_size(json_object_get(container(spec), "Secrets")), 0);
+}
+
 Test(spec, secrets_belong_to_the_user_of_the_component_alone)
 {
     struct zn_spec_facts f = facts();

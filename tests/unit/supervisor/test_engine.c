@@ -61,7 +61,9 @@ static void take_upload(int fd, const char *head, size_t got)
 
 static void answer(int fd, const char *head, size_t got)
 {
-    if (strstr(head, " /_ping ")) {
+    if (strstr(head, "GET /elsewhere HTTP/1.1\r\nHost: app.test\r\n") && strstr(head, "\r\nZane-Dial: a:1\r\n")) {
+        reply(fd, "502 Bad Gateway", "{\"a\":9}");
+    } else if (strstr(head, " /_ping ")) {
         reply(fd, "200 OK", "OK");
     } else if (strstr(head, "/slow")) {
         slow_reply(fd);
@@ -349,5 +351,37 @@ Test(engine, uploads_stream_a_file_larger_than_any_buffer)
     cr_assert_eq(s->status[0], 200);
     cr_assert_eq(upload_bytes, 20 << 20);
     unlink(file);
+    end(s);
+}
+
+static void send_elsewhere(struct seen *s, const char *socket, const char *target)
+{
+    s->left++;
+    zn_engine_send(s->e, &(struct zn_engine_call){ .method = "GET", .target = target, .socket = socket,
+                                                   .host = "app.test", .headers = "Zane-Dial: a:1\r\n",
+                                                   .deadline_ms = 1000, .done = on_done, .arg = s });
+}
+
+Test(engine, a_call_to_another_server_says_nothing_about_the_engine)
+{
+    struct seen *s = begin();
+
+    begin_listening();
+    send_elsewhere(s, path, "/elsewhere"); /* before the engine was ever asked */
+    zn_loop_run(s->loop);
+    cr_assert_eq(s->status[0], 502);
+    cr_assert_eq(s->a, 9);
+    s->stop_on_up = true;
+    zn_engine_connect(s->e);
+    zn_loop_run(s->loop);
+    send_elsewhere(s, "/nowhere/edge.sock", "/");
+    zn_loop_run(s->loop);
+    cr_assert_eq(s->status[1], 0);
+    cr_assert_not_null(strstr(s->msg, "/nowhere/edge.sock"), "%s", s->msg);
+    send_elsewhere(s, path, "/cut");
+    zn_loop_run(s->loop);
+    cr_assert_eq(s->status[2], 0);
+    cr_assert(zn_engine_up(s->e), "the engine still counts as there");
+    cr_assert_eq(s->downs, 0);
     end(s);
 }

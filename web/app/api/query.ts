@@ -2,6 +2,7 @@
 import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import { ApiError } from "./error";
 import { keys } from "./keys";
+import { trial } from "./trial";
 
 function again(count: number, error: Error): boolean {
   if (!(error instanceof ApiError)) return false;
@@ -14,7 +15,13 @@ function onError(error: Error): void {
 
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({ onError: (e, query) => (query.queryKey[0] === "me" ? undefined : onError(e)) }),
-  mutationCache: new MutationCache({ onError: (e) => onError(e) }),
+  mutationCache: new MutationCache({
+    onError: (e) => {
+      trial.heard(e);
+      onError(e);
+    },
+    onSuccess: () => trial.heard(null),
+  }),
   defaultOptions: {
     queries: {
       staleTime: Infinity,

@@ -38,6 +38,7 @@ export const common = {
     starting: { title: "The platform is starting", what: "A part of it is not ready yet. This page goes on by itself once it is." },
     server: { title: "Something went wrong on the server", what: "Nothing of yours was lost. If it happens again, give your administrator the request id." },
     unavailable: { title: "A part of the platform does not answer", what: "It is watched and restarted by itself; try again in a moment." },
+    upgrading: { title: "Not changed: an upgrade is being checked", what: "Changes are accepted again in a moment. What you entered is still here; try again then." },
     denied: { title: "You may not see this", what: "Your role in this workspace does not allow it. An admin of the workspace can change that." },
     notFound: { title: "Not found", what: "It may have been renamed or removed, or it is in another workspace." },
     refused: { title: "That was refused", what: "" },

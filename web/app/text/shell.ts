@@ -14,6 +14,10 @@ export const shell = {
   main: "Main",
   logout: "Log out",
   docs: "API documentation",
+  trial: {
+    title: "An upgrade is being checked",
+    what: "You can look at everything; changes are accepted again in a moment.",
+  },
   notFound: {
     title: "Not found",
     lead: "There is no page at this address",

@@ -13,6 +13,7 @@ import { Failed } from "~/ui/states";
 import { Crumbs } from "./crumbs";
 import { LiveBanner, LiveDot } from "./live-state";
 import { NoWorkspace } from "./no-workspace";
+import { TrialBanner } from "./trial-banner";
 import { UserMenu } from "./user-menu";
 import { Waiting } from "./waiting";
 
@@ -68,6 +69,7 @@ function Inside({ superuser, workspace }: { superuser: boolean; workspace: strin
       </a>
       <Header onSearch={() => setPalette(true)} busy={navigation.state !== "idle"} />
       <LiveBanner />
+      <TrialBanner />
       <main id="content" tabIndex={-1} className="mx-auto w-full max-w-6xl flex-1 p-4 outline-none sm:p-6">
         {workspace || account || inSystem ? <Outlet /> : <NoWorkspace superuser={superuser} />}
       </main>
