@@ -25,7 +25,7 @@
 
 static const char base_config[] = "/etc/zane/caddy.json";
 static const char saved_config[] = "/data/config/caddy/autosave.json";
-enum { TRIAL_MS = 3000 }; /* an end within this time is blamed on the saved configuration */
+enum { ANNOUNCE_MS = 5000, TRIAL_MS = 3000 }; /* an end within this time is blamed on the saved configuration */
 
 static int die(const char *what)
 {
@@ -33,17 +33,19 @@ static int die(const char *what)
     return 1;
 }
 
-/* Name of the interface with the IPv4 default route; 0 or -1. /proc/net/route: name, destination in hex. */
-static int default_interface(char ret[IFNAMSIZ])
+/* Interface and gateway of the IPv4 default route; 0 or -1. /proc/net/route: name, destination and gateway in hex, as
+ * they are in memory. */
+static int default_route(char ret[IFNAMSIZ], struct in_addr *gateway)
 {
     FILE *f = fopen("/proc/net/route", "r");
     char line[256], name[IFNAMSIZ];
-    unsigned long destination;
+    unsigned long destination, via;
     int found = -1;
 
     while (f && found < 0 && fgets(line, sizeof line, f))
-        if (sscanf(line, "%15s %lx", name, &destination) == 2 && destination == 0) {
+        if (sscanf(line, "%15s %lx %lx", name, &destination, &via) == 3 && destination == 0) {
             memcpy(ret, name, IFNAMSIZ);
+            gateway->s_addr = (in_addr_t)via;
             found = 0;
         }
     if (f)
@@ -54,9 +56,10 @@ static int default_interface(char ret[IFNAMSIZ])
 static int listen_address(char ret[INET_ADDRSTRLEN])
 {
     struct ifreq req = { 0 };
+    struct in_addr gateway;
     int fd = socket(AF_INET, SOCK_DGRAM, 0), r = -1;
 
-    if (fd >= 0 && default_interface(req.ifr_name) == 0 && ioctl(fd, SIOCGIFADDR, &req) == 0) {
+    if (fd >= 0 && default_route(req.ifr_name, &gateway) == 0 && ioctl(fd, SIOCGIFADDR, &req) == 0) {
         struct sockaddr_in sa;
         memcpy(&sa, &req.ifr_addr, sizeof sa);
         r = inet_ntop(AF_INET, &sa.sin_addr, ret, INET_ADDRSTRLEN) ? 0 : -1;
@@ -145,6 +148,28 @@ static int await_child(void)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* After a crash of the engine (20.10) the network namespace of an ended container may stay on the bridge by which ports
+ * are published, and its address and hardware address be given to us: whoever of both sent last gets the requests. The
+ * other one only answers; so a packet now and then brings them here. It goes to nobody (UDP, port discard). */
+static void announce(void)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9) };
+    char name[IFNAMSIZ];
+    pid_t parent = getpid();
+    int fd;
+
+    if (fork() != 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    fd = socket(AF_INET, SOCK_DGRAM, 0);
+    while (fd >= 0 && getppid() == parent) {
+        if (default_route(name, &to.sin_addr) == 0)
+            sendto(fd, "", 0, 0, (const struct sockaddr *)&to, sizeof to);
+        rest(ANNOUNCE_MS);
+    }
+    _exit(0);
+}
+
 static int run_caddy(void)
 {
     char address[INET_ADDRSTRLEN];
@@ -156,6 +181,7 @@ static int run_caddy(void)
         return die("no address on the interface of the default route");
     setenv("ZN_LISTEN", address, 1);
     remove_old_sockets();
+    announce();
     if (stat(saved_config, &st) == 0 && st.st_size > 0) {
         long from = now_ms();
         int status;

@@ -1,4 +1,9 @@
 """The swarm is a cache: what it held is made again from the database and the release."""
+import http.client
+import json
+import os
+import subprocess
+
 from matrix import Service
 from private_engine import wait_until
 
@@ -29,6 +34,56 @@ def test_a_taken_address_does_not_keep_the_proxy_out(world):
     finally:
         box.engine.call("DELETE", f"/containers/{holder}?force=true")
     world.check(service, [])
+
+
+def shadow(world, address, mac):
+    """A process in a network namespace that has somebody else's address on the bridge by which ports are published."""
+    engine = world.box.engine
+
+    def run(*argv):
+        done = engine.inside(list(argv))
+        assert done.returncode == 0, done.stdout
+
+    holder = subprocess.Popen(["nsenter", "-t", str(engine.process.pid), "-n", "-m", "unshare", "-n", "sleep", "600"])
+    inside = ["nsenter", "-t", str(holder.pid), "-n"]
+    wait_until(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") not in (
+        os.readlink("/proc/self/ns/net"), os.readlink(f"/proc/{engine.process.pid}/ns/net")), 10, "the namespace")
+    run("ip", "link", "add", "zshadow", "type", "veth", "peer", "name", "zs1", "netns", str(holder.pid))
+    run("ip", "link", "set", "zshadow", "master", "docker_gwbridge", "up")
+    run(*inside, "ip", "link", "set", "zs1", "address", mac, "up")
+    run(*inside, "ip", "address", "add", f"{address}/16", "dev", "zs1")
+    return holder
+
+
+def goes_astray(world, holder):
+    """The bridge leads the address to where it was heard of last: the holder speaks, and a request is asked there."""
+    speak = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'here', ('172.18.0.1', 9))"
+    world.box.engine.inside(["nsenter", "-t", str(holder.pid), "-n", "python3", "-c", speak])
+    try:
+        world.box.request("GET", "/healthz", timeout=3)
+    except (OSError, http.client.HTTPException):
+        return True
+    return False
+
+
+def test_an_address_that_another_has_too_leads_to_the_proxy(world):
+    """As after a crash of the engine that left the namespace of an ended container on its bridge."""
+    box = world.box
+    caddy = box.container_of("zn-caddy")
+    pid = box.engine.call("GET", f"/containers/{caddy}/json")["State"]["Pid"]
+    links = json.loads(box.engine.inside(["nsenter", "-t", str(pid), "-n", "ip", "-j", "address"]).stdout)
+    address, mac = next((a["local"], link["address"]) for link in links for a in link["addr_info"] if a["local"].startswith("172.18."))
+    holder = shadow(world, address, mac)
+    try:
+        box.kill("caddy")  # the next one has the address again, and has said nothing yet
+        wait_until(lambda: box.container_of("zn-caddy") not in (caddy, None), 60, "another proxy")
+        box.wait_ready(120)
+        wait_until(lambda: goes_astray(world, holder), 30, "a request to go astray")
+        world.sign_in()
+        world.box.api("GET", "/auth/me/")
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 def test_an_emptied_swarm_is_built_anew(world):
