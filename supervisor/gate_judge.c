@@ -179,10 +179,13 @@ void zn_gate_judge_tasks(json_t *tasks, char why[ZN_GATE_WHY])
         if (!*slot || index_of(task) > index_of(*slot))
             *slot = task;
     }
-    if (now && strcmp(state_of(now), "running") == 0)
+    const char *end = zn_json_str(json_object_get(ended, "Status"), "Err", "");
+    bool runs = now && strcmp(state_of(now), "running") == 0;
+
+    if (*end) /* one that runs may have been caught between two ends */
+        bad(why, "it does not %s: %.200s", runs ? "stay up" : "start", end);
+    else if (runs)
         why[0] = '\0';
-    else if (ended && *zn_json_str(json_object_get(ended, "Status"), "Err", ""))
-        bad(why, "it does not start: %.200s", zn_json_str(json_object_get(ended, "Status"), "Err", ""));
     else if (now && *zn_json_str(json_object_get(now, "Status"), "Err", ""))
         bad(why, "it does not start: %.200s", zn_json_str(json_object_get(now, "Status"), "Err", ""));
     else

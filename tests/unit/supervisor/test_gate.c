@@ -152,7 +152,9 @@ Test(gate, tasks_say_why_an_app_does_not_start)
         const char *tasks, *want;
     } cases[] = {
         { "[" TASK(5, "running", "running", "") "]", "" },
-        { "[" TASK(4, "shutdown", "failed", "exit 1") "," TASK(5, "running", "running", "") "]", "" },
+        { "[" TASK(4, "shutdown", "failed", "exit 1") "," TASK(5, "running", "running", "") "]",
+          "it does not stay up: exit 1" },
+        { "[" TASK(4, "shutdown", "shutdown", "") "," TASK(5, "running", "running", "") "]", "" },
         { "[" TASK(6, "running", "starting", "") "," TASK(5, "shutdown", "failed", "second") ","
           TASK(2, "shutdown", "failed", "first") "]", "it does not start: second" },
         { "[" TASK(6, "running", "pending", "no suitable node") "]", "it does not start: no suitable node" },
