@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "supervisor/table.h"
@@ -20,10 +21,13 @@ struct cli {
  * -1 with ZN_UNAVAILABLE (nobody answers; the message says what to do) or another code. */
 int cli_call(const struct cli *cli, const char *method, const char *path, int *status, json_t **ret,
              struct zn_err *err);
+/* The same for what has to go well: CLI_OK with the document if the status is `wanted`, else the exit code, with the reason
+ * on standard error. */
+int cli_ask(const struct cli *cli, const char *method, const char *path, int wanted, json_t **ret);
+/* GET that waits for a supervisor that is away for a moment: asks up to twenty times, with pauses. */
+int cli_look(const struct cli *cli, const char *path, int64_t pause_ms, json_t **ret, struct zn_err *err);
 /* Prints "zane: <message>" and returns the exit code that fits the error. */
 int cli_complain(const struct zn_err *err);
-/* The message of an error document of the supervisor. */
-const char *cli_message(const json_t *doc);
 /* Style for standard output as it is now. */
 struct zn_table_style cli_style(void);
 

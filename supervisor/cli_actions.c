@@ -25,8 +25,7 @@ int cli_retry(const struct cli *cli, int argc, char **argv)
 {
     zn_auto_buf struct zn_buf path = ZN_BUF(256);
     zn_auto_json doc = NULL;
-    struct zn_err err = { 0 };
-    int status;
+    int r;
 
     if (argc != 1 || argv[0][0] == '-') {
         fprintf(stderr, "usage: zane retry COMPONENT (the names are in zane status)\n");
@@ -37,14 +36,10 @@ int cli_retry(const struct cli *cli, int argc, char **argv)
         return CLI_FAILED;
     }
     zn_buf_printf(&path, "/v1/components/%s/retry", argv[0]);
-    if (cli_call(cli, "POST", zn_buf_str(&path), &status, &doc, &err) < 0)
-        return cli_complain(&err);
-    if (status != 200) {
-        fprintf(stderr, "zane: %s\n", cli_message(doc));
-        return CLI_FAILED;
-    }
-    printf("%s: %s\n", argv[0], zn_json_str(doc, "state", "?"));
-    return CLI_OK;
+    r = cli_ask(cli, "POST", zn_buf_str(&path), 200, &doc);
+    if (r == CLI_OK)
+        printf("%s: %s\n", argv[0], zn_json_str(doc, "state", "?"));
+    return r;
 }
 
 /* What the event stream told while the platform stops. */
@@ -147,18 +142,12 @@ static int await_end(const struct cli *cli)
 int cli_stop(const struct cli *cli, int argc, char **argv)
 {
     zn_auto_json doc = NULL;
-    struct zn_err err = { 0 };
-    int status;
+    int r;
 
     if (no_arguments("stop", argc, argv) < 0)
         return CLI_USAGE;
-    if (cli_call(cli, "POST", "/v1/stop", &status, &doc, &err) < 0)
-        return cli_complain(&err);
-    if (status != 202) {
-        fprintf(stderr, "zane: %s\n", cli_message(doc));
-        return CLI_FAILED;
-    }
-    return await_end(cli);
+    r = cli_ask(cli, "POST", "/v1/stop", 202, &doc);
+    return r == CLI_OK ? await_end(cli) : r;
 }
 
 int cli_setup_token(const struct cli *cli, int argc, char **argv)

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "supervisor/cli.h"
 
-enum { DEADLINE_MS = 10 * 1000 };
+enum { DEADLINE_MS = 10 * 1000, UNANSWERED_MAX = 20 };
 
 static int explain(const struct cli *cli, const struct zn_err *why, struct zn_err *err)
 {
@@ -35,15 +35,33 @@ int cli_call(const struct cli *cli, const char *method, const char *path, int *s
     return 0;
 }
 
+int cli_ask(const struct cli *cli, const char *method, const char *path, int wanted, json_t **ret)
+{
+    struct zn_err err = { 0 };
+    int status;
+
+    if (cli_call(cli, method, path, &status, ret, &err) < 0)
+        return cli_complain(&err);
+    if (status == wanted)
+        return CLI_OK;
+    fprintf(stderr, "zane: %s\n", zn_json_str(json_object_get(*ret, "error"), "message", "no reason given"));
+    return CLI_FAILED;
+}
+
+int cli_look(const struct cli *cli, const char *path, int64_t pause_ms, json_t **ret, struct zn_err *err)
+{
+    int status;
+
+    for (unsigned unanswered = 0; cli_call(cli, "GET", path, &status, ret, err) < 0; zn_pause_ms(pause_ms))
+        if (++unanswered == UNANSWERED_MAX)
+            return -1;
+    return 0;
+}
+
 int cli_complain(const struct zn_err *err)
 {
     fprintf(stderr, "zane: %s\n", err->msg);
     return err->code == ZN_UNAVAILABLE ? CLI_NOT_RUNNING : CLI_FAILED;
-}
-
-const char *cli_message(const json_t *doc)
-{
-    return zn_json_str(json_object_get(doc, "error"), "message", "no reason given");
 }
 
 struct zn_table_style cli_style(void)

@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "supervisor/cli.h"
 
-enum { LOOK_MS = 300, UNANSWERED_MAX = 20 };
+enum { LOOK_MS = 300 };
 
 /* Prints the checks that have ended since, a line each. */
 static void show(const json_t *doc, size_t *shown)
@@ -45,19 +45,13 @@ static int verdict(const json_t *doc, size_t shown)
 static int follow(const struct cli *cli, bool hold)
 {
     size_t shown = 0;
-    unsigned unanswered = 0;
 
     for (;; zn_pause_ms(LOOK_MS)) {
         zn_auto_json doc = NULL;
         struct zn_err err = { 0 };
-        int status;
 
-        if (cli_call(cli, "GET", "/v1/gate", &status, &doc, &err) < 0) {
-            if (++unanswered == UNANSWERED_MAX)
-                return cli_complain(&err);
-            continue;
-        }
-        unanswered = 0;
+        if (cli_look(cli, "/v1/gate", LOOK_MS, &doc, &err) < 0)
+            return cli_complain(&err);
         const char *state = zn_json_str(doc, "state", "");
         if (strcmp(state, "none") == 0) {
             fprintf(stderr, "zane: the supervisor was started anew meanwhile: run it again\n");
@@ -74,21 +68,15 @@ static int follow(const struct cli *cli, bool hold)
 int cli_doctor(const struct cli *cli, int argc, char **argv)
 {
     zn_auto_json doc = NULL;
-    struct zn_err err = { 0 };
     char path[64];
     long long hold = 0;
-    int status;
+    int r;
 
     if (argc && (argc != 2 || strcmp(argv[0], "--for") != 0 || !zn_parse_i64(argv[1], 0, 600, &hold))) {
         fprintf(stderr, "usage: zane doctor [--for SECONDS] (0 to 600)\n");
         return CLI_USAGE;
     }
     snprintf(path, sizeof path, "/v1/gate?hold_s=%lld", hold);
-    if (cli_call(cli, "POST", path, &status, &doc, &err) < 0)
-        return cli_complain(&err);
-    if (status != 202) {
-        fprintf(stderr, "zane: %s\n", cli_message(doc));
-        return CLI_FAILED;
-    }
-    return follow(cli, hold);
+    r = cli_ask(cli, "POST", path, 202, &doc);
+    return r == CLI_OK ? follow(cli, hold) : r;
 }

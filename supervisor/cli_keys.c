@@ -7,26 +7,19 @@
 #include "base/json.h"
 #include "supervisor/cli.h"
 
-enum { LOOK_MS = 500, UNANSWERED_MAX = 20 };
+enum { LOOK_MS = 500 };
 
 /* Prints each message once until the end. */
 static int follow(const struct cli *cli)
 {
     char last[256] = "";
-    unsigned unanswered = 0;
 
     for (;;) {
         zn_auto_json doc = NULL;
         struct zn_err err = { 0 };
-        int status;
 
-        if (cli_call(cli, "GET", "/v1/keys", &status, &doc, &err) < 0) {
-            if (++unanswered == UNANSWERED_MAX)
-                return cli_complain(&err);
-            zn_pause_ms(LOOK_MS);
-            continue;
-        }
-        unanswered = 0;
+        if (cli_look(cli, "/v1/keys", LOOK_MS, &doc, &err) < 0)
+            return cli_complain(&err);
         const char *state = zn_json_str(doc, "state", ""),
                    *message = zn_json_str(doc, "message", "");
         if (strcmp(state, "none") == 0) {
@@ -52,20 +45,15 @@ int cli_rotate_keys(const struct cli *cli, int argc, char **argv)
 {
     bool drop = argc == 1 && strcmp(argv[0], "--drop-old") == 0;
     zn_auto_json doc = NULL;
-    struct zn_err err = { 0 };
-    int status, r;
+    int r;
 
     if (argc && !drop) {
         fprintf(stderr, "usage: zane rotate-keys [--drop-old]\n");
         return CLI_USAGE;
     }
-    if (cli_call(cli, "POST", drop ? "/v1/keys/drop-old" : "/v1/keys/rotate", &status, &doc, &err) <
-        0)
-        return cli_complain(&err);
-    if (status != 202) {
-        fprintf(stderr, "zane: %s\n", cli_message(doc));
-        return CLI_FAILED;
-    }
+    r = cli_ask(cli, "POST", drop ? "/v1/keys/drop-old" : "/v1/keys/rotate", 202, &doc);
+    if (r != CLI_OK)
+        return r;
     r = follow(cli);
     if (r == CLI_OK && !drop)
         puts("The old key is kept, for backups and for going back; zane rotate-keys --drop-old "

@@ -19,15 +19,10 @@ static int show(const struct cli *cli, const char *path, bool json, render_fn re
 {
     struct zn_table_style st = cli_style();
     zn_auto_buf struct zn_buf out = ZN_BUF(1 << 20);
-    struct zn_err err = { 0 };
-    int status;
+    int r = cli_ask(cli, "GET", path, 200, ret);
 
-    if (cli_call(cli, "GET", path, &status, ret, &err) < 0)
-        return cli_complain(&err);
-    if (status != 200) {
-        fprintf(stderr, "zane: %s\n", cli_message(*ret));
-        return CLI_FAILED;
-    }
+    if (r != CLI_OK)
+        return r;
     if (json) {
         print_json(*ret, JSON_INDENT(2));
     } else {

@@ -62,6 +62,12 @@ static void reply_json(struct zn_conn *c, int status, json_t *steals)
         zn_conn_fail(c, 500, "internal", "out of memory");
 }
 
+/* What went wrong with a request that was understood. */
+static void reply_error(struct zn_conn *c, const struct zn_err *err)
+{
+    zn_conn_fail(c, err->code == ZN_CONFLICT ? 409 : 500, zn_code_name(err->code), "%s", err->msg);
+}
+
 /* --- supervisor.sock --------------------------------------------------------------------------- */
 
 typedef void (*api_fn)(struct zn_server *srv, struct zn_conn *c, const struct zn_request *r,
@@ -109,8 +115,7 @@ static void api_retry(struct zn_server *srv, struct zn_conn *c, const struct zn_
 
     (void)r;
     if (zn_supervisor_retry(srv->s, component, &err) < 0)
-        zn_conn_fail(c, err.code == ZN_CONFLICT ? 409 : 500, zn_code_name(err.code), "%s",
-                     err.msg);
+        reply_error(c, &err);
     else
         reply_json(c, 200, zn_health_component(srv->s, component, &srv->since[component]));
 }
@@ -129,7 +134,7 @@ static void keys_begin(struct zn_server *srv, struct zn_conn *c, bool drop)
     struct zn_err err = { 0 };
 
     if (zn_rotation_begin(srv->s, drop, &err) < 0)
-        zn_conn_fail(c, err.code == ZN_CONFLICT ? 409 : 500, zn_code_name(err.code), "%s", err.msg);
+        reply_error(c, &err);
     else
         reply_json(c, 202, zn_rotation_json(srv->s));
 }
@@ -184,7 +189,7 @@ static void api_gate_begin(struct zn_server *srv, struct zn_conn *c, const struc
     o.hold_ms = hold * 1000;
     o.deadline_ms += 2 * o.hold_ms;
     if (zn_gate_start(srv->s, &o, NULL, &err) < 0)
-        zn_conn_fail(c, err.code == ZN_CONFLICT ? 409 : 500, zn_code_name(err.code), "%s", err.msg);
+        reply_error(c, &err);
     else
         reply_json(c, 202, zn_gate_json(srv->s));
 }
