@@ -3,12 +3,11 @@
 zstd's output depends on its version and level, and not on how many threads work; the version is part of the name.
 """
 import os
-import pathlib
 import subprocess
 
 import archive
+from machine import CACHE
 
-CACHE = pathlib.Path(os.environ.get("ZANE_CACHE", "/var/cache/zane"))
 LEVEL, THREADS, KEEP, DEADLINE = 9, 2, 4, 1200
 
 

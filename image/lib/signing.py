@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 
+FOLDER = "~/.zane-keys"  # unless ZANE_KEYS names another
 ROTATIONS = 64  # versions that a bundle carries at most
 DEADLINE = 60
 YEARS = 10

@@ -4,17 +4,15 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 
-from temporal_server import CACHE
+from temporal_server import CACHE, ROOT
+
+sys.path.insert(0, str(ROOT / "image/lib"))
+from machine import mirror  # noqa: E402
 
 CHROOT = shutil.which("chroot", path="/usr/sbin:/usr/bin")
-
-
-def mirror():
-    out = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)|$(ORIGIN)", "Created-By: Packages"], stdout=subprocess.PIPE,
-                         text=True, check=True, timeout=60).stdout
-    return next(line.split("|")[0] for line in out.splitlines() if line.endswith("|Debian") and "security" not in line)
 
 
 def archive(suite):
