@@ -1,9 +1,8 @@
 """An upgrade on trial, on the whole platform: nothing goes on that a revert would lose, and all of it afterwards."""
-import json
 import time
 
 import pytest
-from private_engine import unix_request, wait_until
+from private_engine import wait_until
 
 SERVICE = "trial-app"
 
@@ -20,18 +19,6 @@ def status(platform, hash_):
     return platform.deployment(SERVICE, hash_)["status"]
 
 
-def gate(platform):
-    sock = platform.run_dir / "supervisor.sock"
-    assert unix_request(sock, "POST", "/v1/gate")[0] == 202
-    return wait_until(lambda: (s := json.loads(unix_request(sock, "GET", "/v1/gate")[2]))["state"] != "running" and s,
-                      200, "end of the gate")
-
-
-def worker_is_another(platform, before):
-    wait_until(lambda: platform.container_of("zn-zaned-worker") not in (None, before), 60, "the next worker")
-    platform.wait_ready()
-
-
 def test_a_deployment_waits_until_the_trial_is_over(platform, trial):
     platform.login()  # what other tests did to the session is no matter of this one
     first = platform.deploy(SERVICE, image=platform.tags["example"], port=8080)
@@ -41,18 +28,17 @@ def test_a_deployment_waits_until_the_trial_is_over(platform, trial):
     before = platform.kill("zaned-worker")  # as an upgrade does, before it puts the file there
     made = platform.deploy(SERVICE, wait=False, image=platform.tags["example"], env={"GREETING": "second"})
     trial.touch()
-    worker_is_another(platform, before)
+    platform.next_container("zaned-worker", before)
+    platform.wait_ready()
     assert platform.container_of("zn-zaned-worker") is not None
 
     refused = platform.api("PUT", f"/deploys/{SERVICE}/", {"image": platform.tags["example"]}, ok=None)
     assert refused.status == 503 and refused.json()["errors"][0]["code"] == "upgrading", refused
     queued = platform.deployment(SERVICE, made["hash"])
-    proxy = platform.container_of("zn-caddy")
-    platform.kill("caddy")  # a new one, which knows no routes
-    wait_until(lambda: platform.container_of("zn-caddy") not in (None, proxy), 60, "the next proxy")
+    platform.next_container("caddy", platform.kill("caddy"))  # a new one, which knows no routes
     platform.wait_ready()
     wait_until(lambda: b"It works" in platform.open_site(domain).body, 30, "the app's route in the new proxy")
-    passed = gate(platform)
+    passed = platform.gate(deadline=200)
     assert passed["state"] == "passed", passed
     time.sleep(5)
     assert platform.deployment(SERVICE, made["hash"]) == queued, "nothing went on"

@@ -199,8 +199,7 @@ class World:
     def recover(self, fault):
         """The platform is well again, and the supervisor does not count our kills as a crash loop."""
         if fault in ("worker", "api", "temporal"):  # the supervisor may not have seen it yet, and say "ready"
-            wait_until(lambda: self.box.container_of(f"zn-{COMPONENT[fault]}") not in (None, self.killed), 60,
-                       f"{COMPONENT[fault]} started again")
+            self.box.next_container(COMPONENT[fault], self.killed)
         self.box.wait_ready(DEADLINE_S)
         for component in {"engine": self.box.components(), "cancel": []}.get(fault, [COMPONENT.get(fault)]):
             self.box.retry(component)

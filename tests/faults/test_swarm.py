@@ -28,7 +28,7 @@ def test_a_taken_address_does_not_keep_the_proxy_out(world):
         box.engine.call("POST", f"/networks/{network}/disconnect", {"Container": caddy, "Force": True})
         box.engine.call("POST", f"/containers/{holder}/start")
         box.kill("caddy")
-        wait_until(lambda: box.container_of("zn-caddy") not in (caddy, None), 60, "another proxy")
+        box.next_container("caddy", caddy)
         world.serves_production(service)
         assert proxy_address(world, network) not in (usual, "", None)
     finally:
@@ -76,7 +76,7 @@ def test_an_address_that_another_has_too_leads_to_the_proxy(world):
     holder = shadow(world, address, mac)
     try:
         box.kill("caddy")  # the next one has the address again, and has said nothing yet
-        wait_until(lambda: box.container_of("zn-caddy") not in (caddy, None), 60, "another proxy")
+        box.next_container("caddy", caddy)
         box.wait_ready(120)
         wait_until(lambda: goes_astray(world, holder), 30, "a request to go astray")
         world.sign_in()

@@ -1,4 +1,5 @@
 """The gate on the whole platform: what it says when everything works, and for each kind of thing that does not."""
+import contextlib
 import json
 import pathlib
 import re
@@ -26,15 +27,9 @@ def box(images):
     box.stop()
 
 
-def gate(box, query="", deadline=240):
+def gate(box):
     """Runs it; the last state, with its checks by name."""
-    status, _, body = unix_request(box.run_dir / "supervisor.sock", "POST", "/v1/gate" + query)
-    assert status == 202, body
-
-    def ended():
-        state = json.loads(unix_request(box.run_dir / "supervisor.sock", "GET", "/v1/gate")[2])
-        return state if state["state"] != "running" else None
-    state = wait_until(ended, deadline, "end of the gate")
+    state = box.gate()
     state["checks"] = {c["id"]: c for c in state["checks"]}
     return state
 
@@ -79,14 +74,11 @@ def test_all_must_be_good_in_a_row(box):
     query = "?hold_s=12"
     assert unix_request(box.run_dir / "supervisor.sock", "POST", "/v1/gate" + query)[0] == 202
     assert unix_request(box.run_dir / "supervisor.sock", "POST", "/v1/gate" + query)[0] == 409
-
-    def state():
-        return json.loads(unix_request(box.run_dir / "supervisor.sock", "GET", "/v1/gate")[2])
-    wait_until(lambda: state()["percent"] > 30, 60, "a third of the time")
+    wait_until(lambda: box.gate_state()["percent"] > 30, 60, "a third of the time")
     box.kill("valkey")
-    seen = wait_until(lambda: (s := state())["percent"] == 0 and s["message"] and s, 20, "the break")
+    seen = wait_until(lambda: (s := box.gate_state())["percent"] == 0 and s["message"] and s, 20, "the break")
     assert "valkey" in seen["message"], seen
-    end = wait_until(lambda: (s := state())["state"] != "running" and s, 150, "the end")
+    end = box.gate_end(150)
     assert (end["state"], end["percent"]) == ("passed", 100), end
 
 
@@ -109,18 +101,32 @@ def test_an_app_left_by_a_killed_supervisor_goes(box):
 
 # --- what can be wrong ----------------------------------------------------------------------------
 
-def freeze(box, component):
+@contextlib.contextmanager
+def frozen(box, component):
     container = box.container_of(f"zn-{component}")
     box.engine.call("POST", f"/containers/{container}/pause")
-    return lambda: box.engine.call("POST", f"/containers/{container}/unpause")
+    try:
+        yield
+    finally:
+        box.engine.call("POST", f"/containers/{container}/unpause")
+
+
+@contextlib.contextmanager
+def promised(images, image):
+    """The release promises another image for the app."""
+    facts = images / "example.json"
+    real = facts.read_text()
+    facts.unlink()
+    facts.write_text(json.dumps({**json.loads(real), "id": image}))
+    try:
+        yield
+    finally:
+        facts.write_text(real)
 
 
 def test_loki_frozen(box):
-    thaw = freeze(box, "loki")
-    try:
+    with frozen(box, "loki"):
         result = gate(box)
-    finally:
-        thaw()
     assert result["state"] == "failed" and result["checks"]["log-line"]["state"] == "bad", result
     assert "the API answers 503: log store" in result["checks"]["log-line"]["message"], result
     assert states(result)["canary"] == states(result)["login-page"] == states(result)["api"] == "good", result
@@ -128,11 +134,8 @@ def test_loki_frozen(box):
 
 
 def test_the_api_frozen(box):
-    thaw = freeze(box, "zaned-api")
-    try:
+    with frozen(box, "zaned-api"):
         result = gate(box)
-    finally:
-        thaw()
     assert result["state"] == "failed"
     assert "status page came instead" in result["checks"]["login-page"]["message"], result
     assert result["checks"]["api"]["state"] == "bad" and result["checks"]["canary"]["state"] == "good", result
@@ -140,11 +143,8 @@ def test_the_api_frozen(box):
 
 
 def test_the_proxy_frozen(box):
-    thaw = freeze(box, "caddy")
-    try:
+    with frozen(box, "caddy"):
         done = box.zane("doctor", check=False)
-    finally:
-        thaw()
     assert done.returncode == 1, done.stdout
     assert "FAIL  the login page: the proxy gave no answer" in done.stdout, done.stdout
     assert "-     the app's log: not looked at" in done.stdout, done.stdout
@@ -172,14 +172,8 @@ def test_the_dashboards_program_is_empty(box):
 
 def test_an_app_that_cannot_start(box, images):
     """Another program in its image than the platform's release promises."""
-    facts = images / "example.json"
-    real = json.loads(facts.read_text())
-    facts.unlink()
-    facts.write_text(json.dumps({**real, "id": "sha256:" + "0" * 64}))
-    try:
+    with promised(images, "sha256:" + "0" * 64):
         result = gate(box)
-    finally:
-        facts.write_text(json.dumps(real))
     assert result["state"] == "failed"
     assert result["message"] == ("an app behind the proxy: the archive of its image holds another image"), result
     assert states(result)["log-line"] == "waiting", result
@@ -188,13 +182,8 @@ def test_an_app_that_cannot_start(box, images):
 
 def test_an_app_whose_program_ends(box, images):
     """The engine's own words say why."""
-    facts = images / "example.json"
-    real, loki = json.loads(facts.read_text()), json.loads((images / "fluentd.json").read_text())
-    facts.write_text(json.dumps({**real, "id": loki["id"]}))
-    try:
+    with promised(images, json.loads((images / "fluentd.json").read_text())["id"]):
         result = gate(box)
-    finally:
-        facts.write_text(json.dumps(real))
     assert result["state"] == "failed"
     # "stay up" where it was just between two ends
     assert re.search("an app behind the proxy: it does not (start|stay up): task: non-zero exit", result["message"]), result

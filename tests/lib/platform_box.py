@@ -82,6 +82,19 @@ class Platform:
         except AssertionError as e:
             raise AssertionError(f"{e}\n{json.dumps(self.components(), indent=1)}\n{self.supervisor_log()}") from e
 
+    def gate_state(self):
+        """Of the latest run of the supervisor's gate."""
+        return json.loads(unix_request(self.run_dir / "supervisor.sock", "GET", "/v1/gate")[2])
+
+    def gate_end(self, deadline=240):
+        return wait_until(lambda: (s := self.gate_state())["state"] != "running" and s, deadline, "end of the gate")
+
+    def gate(self, query="", deadline=240):
+        """Runs it; the last state."""
+        status, _, body = unix_request(self.run_dir / "supervisor.sock", "POST", "/v1/gate" + query)
+        assert status == 202, body
+        return self.gate_end(deadline)
+
     def components(self):
         try:
             return {c["id"]: (c["state"], c["health"]) for c in self.health()["components"]}
@@ -187,6 +200,10 @@ class Platform:
         from urllib.parse import quote
         found = self.engine.call("GET", f"/containers/json?filters={quote(filters)}")
         return found[0]["Id"] if found else None
+
+    def next_container(self, component, before, deadline=60):
+        """Waits for a component's container that is another one than `before`."""
+        return wait_until(lambda: (now := self.container_of(f"zn-{component}")) != before and now, deadline, f"the next {component}")
 
     def pids_of(self, component):
         """Ids of a component's processes as the machine sees them; the container's first one comes first."""
