@@ -7,6 +7,7 @@ await journey(async (person) => {
   const web = `${base}/project/shop/production/service/site`;
   await logIn(page);
   await page.goto(`${web}/variables`);
+  await answersLate(page, "/request-service-changes/"); // what waits is shown before: the next one is typed meanwhile
   const add = page.getByRole("form", { name: "Add variable" });
   await add.getByLabel("Name").fill("GREETING");
   await add.getByLabel("Value").fill("hello there");

@@ -41,21 +41,22 @@ function ValueField({ value, onValue, errors }: { value: string; onValue: (value
   );
 }
 
-function useSave(actions: VariableActions, row: Item<Variable> | null, onDone: () => void) {
-  return useMutation({ mutationFn: (v: Variable) => actions.save(v, row), onSuccess: onDone });
+function useSave(actions: VariableActions, row: Item<Variable> | null, onDone: (saved: Variable) => void) {
+  return useMutation({ mutationFn: (v: Variable) => actions.save(v, row), onSuccess: (_, saved) => onDone(saved) });
 }
+
+const EMPTY = { key: "", value: "", made: 0 };
 
 /** onText: a whole file was pasted where the name goes. */
 export function AddVariable({ actions, onText }: { actions: VariableActions; onText: (text: string) => void }) {
-  const [form, setForm] = useState<Variable>({ key: "", value: "" });
-  const [made, setMade] = useState(0);
-  const save = useSave(actions, null, () => {
-    setForm({ key: "", value: "" });
-    setMade((n) => n + 1);
-  });
+  const [form, setForm] = useState(EMPTY);
+  // The list shows it before its answer is here: what has been typed since is the next one, and stays.
+  const save = useSave(actions, null, (saved) =>
+    setForm((now) => (now.key.trim() === saved.key && now.value === saved.value ? { ...EMPTY, made: now.made + 1 } : now)),
+  );
 
   return (
-    <Form label={t.add} error={save.error} fields={actions.paths} onSubmit={() => save.mutate({ ...form, key: form.key.trim() })}>
+    <Form label={t.add} error={save.error} fields={actions.paths} onSubmit={() => save.mutate({ key: form.key.trim(), value: form.value })}>
       <div className="grid items-start gap-3 sm:grid-cols-2">
         <TextField
           label={t.key}
@@ -72,7 +73,7 @@ export function AddVariable({ actions, onText }: { actions: VariableActions; onT
           }}
           errors={errorsOf(save.error, actions.paths[0])}
         />
-        <ValueField key={made} value={form.value} onValue={(value) => setForm({ ...form, value })} errors={errorsOf(save.error, actions.paths[1])} />
+        <ValueField key={form.made} value={form.value} onValue={(value) => setForm({ ...form, value })} errors={errorsOf(save.error, actions.paths[1])} />
       </div>
       <div>
         <Button type="submit" icon="plus" busy={save.isPending}>
