@@ -71,6 +71,13 @@ static enum zt_res wf_cancel(struct zt_wf *w, json_t *in, json_t **result)
     return r;
 }
 
+/* One that is not waited for would end the next wait at once, and every one after it. */
+static void pass_over_signals(struct zt_wf *w)
+{
+    while (zt_signal(w, NULL, NULL))
+        ;
+}
+
 static enum zt_res wf_signals(struct zt_wf *w, json_t *in, json_t **result)
 {
     int64_t sum = 0;
@@ -83,6 +90,7 @@ static enum zt_res wf_signals(struct zt_wf *w, json_t *in, json_t **result)
             sum += json_integer_value(v);
             n++;
         }
+        pass_over_signals(w);
     }
     *result = zt_keep(w, json_integer(sum));
     return ZT_OK;
@@ -206,8 +214,10 @@ static enum zt_res wf_changing(struct zt_wf *w, json_t *in, json_t **result)
 {
     (void)in;
     zt_do(w, changed_code ? &undo : &add, json_integer(1), NULL);
-    while (!zt_signal(w, "go", NULL))
+    while (!zt_signal(w, "go", NULL)) {
+        pass_over_signals(w);
         zt_select(w, NULL, 0, ZT_ON_SIGNAL);
+    }
     return zt_do(w, &add, json_integer(2), result);
 }
 
@@ -264,9 +274,11 @@ static enum zt_res wf_busy(struct zt_wf *w, json_t *in, json_t **result)
 
     for (size_t i = 0; i < sizeof f / sizeof *f; i++)
         zt_await(w, f[i], NULL);
-    while (!zt_signal(w, "go", &v))
+    while (!zt_signal(w, "go", &v)) {
+        pass_over_signals(w);
         if (zt_select(w, NULL, 0, ZT_ON_SIGNAL | ZT_ON_CANCEL) == ZT_CANCEL_REQUESTED)
             break;
+    }
     zt_cancel(w, held_up);
     if (zt_await(w, held_up, NULL) != ZT_CANCELED)
         return ZT_FAILED;
